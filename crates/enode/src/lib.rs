@@ -1,0 +1,9 @@
+//! Who a node is: keys, node ids, enode URLs and signed node records.
+//!
+//! Layer 0 of the tower. No I/O but the key file, no async, no clock.
+
+mod id;
+mod key;
+
+pub use id::{NodeId, NodeIdError, log_distance};
+pub use key::{KeyError, PublicKey, SecretKey, SignatureError, keccak256};
