@@ -4,6 +4,7 @@
 
 mod id;
 mod key;
+pub mod rlp;
 
 pub use id::{NodeId, NodeIdError, log_distance};
 pub use key::{KeyError, PublicKey, SecretKey, SignatureError, keccak256};
