@@ -346,15 +346,10 @@ impl DialScheduler {
     ///
     /// # Errors
     ///
-    /// [`CheckError::NoPort`] or [`CheckError::NetRestrict`].
+    /// [`CheckError::NoPort`], [`CheckError::BadAddress`] or [`CheckError::NetRestrict`].
     pub(crate) fn check_endpoint(&self, node: &Enode) -> Result<(), CheckError> {
-        let Some(address) = node.tcp_addr() else {
-            return Ok(());
-        };
-        if address.port() == 0 {
-            return Err(CheckError::NoPort);
-        }
-        self.check_network(address.ip())
+        check_port(node)?;
+        self.check_network(node)
     }
 
     /// Whether the node is kept connected.
@@ -441,13 +436,10 @@ impl DialScheduler {
     /// The rules in the order of the specification, without the history.
     fn check_state(&self, node: &Enode) -> Result<(), CheckError> {
         let id = node.id();
-        let address = node.tcp_addr();
         if id == self.config.self_id {
             return Err(CheckError::IsSelf);
         }
-        if address.is_some_and(|address| address.port() == 0) {
-            return Err(CheckError::NoPort);
-        }
+        check_port(node)?;
         if self.running.contains_key(&id) {
             return Err(CheckError::AlreadyDialing);
         }
@@ -457,12 +449,12 @@ impl DialScheduler {
         if self.pending_inbound.contains_key(&id) {
             return Err(CheckError::PendingInbound);
         }
-        address.map_or(Ok(()), |address| self.check_network(address.ip()))
+        self.check_network(node)
     }
 
-    fn check_network(&self, ip: IpAddr) -> Result<(), CheckError> {
-        match &self.config.net_restrict {
-            Some(list) if !list.contains(ip) => Err(CheckError::NetRestrict),
+    fn check_network(&self, node: &Enode) -> Result<(), CheckError> {
+        match (&self.config.net_restrict, node.ip()) {
+            (Some(list), Some(ip)) if !list.contains(ip) => Err(CheckError::NetRestrict),
             _ => Ok(()),
         }
     }
@@ -602,6 +594,15 @@ impl DialScheduler {
 struct Static {
     node: Enode,
     record: Record,
+}
+
+/// A node without an address may still get one, and a port with it; the driver finds out.
+fn check_port(node: &Enode) -> Result<(), CheckError> {
+    match node.ip() {
+        Some(_) if node.tcp_port() == 0 => Err(CheckError::NoPort),
+        Some(_) if node.tcp_addr().is_none() => Err(CheckError::BadAddress),
+        _ => Ok(()),
+    }
 }
 
 /// What the scheduler needs to know about a peer.

@@ -1,6 +1,6 @@
 //! Why a node is not dialed.
 //!
-//! The texts of the first seven are go-ethereum's.
+//! The texts of the rules that it has are go-ethereum's.
 //!
 //! Spec: ethereum/go-ethereum:p2p/dial.go, `checkDial`.
 
@@ -14,6 +14,9 @@ pub(crate) enum CheckError {
     /// It has an address and no TCP port.
     #[error("node does not provide TCP port")]
     NoPort,
+    /// Its address is not the address of one host: multicast or unspecified.
+    #[error("node does not provide a host's address")]
+    BadAddress,
     /// An attempt is under way.
     #[error("already dialing")]
     AlreadyDialing,

@@ -603,6 +603,46 @@ fn a_resolved_address_is_checked_like_a_given_one() {
     assert_eq!(bench.dial.check_endpoint(&node_at(1, "11.0.0.1", 1)), Err(CheckError::NetRestrict));
 }
 
+#[test]
+fn an_address_of_no_host_is_not_dialed() {
+    let bench = Bench::new(1);
+
+    for ip in ["0.0.0.0", "::", "224.0.0.1"] {
+        let refused = bench.dial.check(&node_at(1, ip, 30303), bench.now);
+
+        assert_eq!(refused, Err(CheckError::BadAddress), "{ip}");
+    }
+}
+
+#[test]
+fn nodes_without_an_address_are_for_the_driver_to_resolve() {
+    let mut bench = Bench::with(DialConfig {
+        net_restrict: Some("10.0.0.0/8".parse().unwrap()),
+        ..DialConfig::new(OWN.id(), 9)
+    });
+    let named = Enode::incomplete(key(1)).with_host("localhost").unwrap().with_ports(1, 1);
+    let unknown = Enode::incomplete(key(2));
+    bench.add_static(&named);
+    bench.add_static(&unknown);
+
+    let mut tasks: Vec<_> = std::iter::from_fn(|| bench.poll()).map(|task| task.node).collect();
+
+    tasks.sort_by_key(|node| node.host().is_none());
+    assert_eq!(tasks, [named, unknown]);
+    let events = bench.dial.take_events();
+    assert!(events.iter().all(|event| event.stage == DialStage::Resolve));
+}
+
+#[test]
+fn an_enode_without_an_endpoint_does_not_replace_one_with() {
+    let mut bench = Bench::new(1);
+    bench.add_static(&node(1));
+
+    bench.add_static(&Enode::incomplete(key(1)));
+
+    assert_eq!(bench.poll().unwrap().node, node(1));
+}
+
 // --- what is told
 
 #[test]
