@@ -169,7 +169,6 @@ impl DialScheduler {
             let record = self.ledger.remove(&id).unwrap_or_else(|| Record::new(now));
             self.statics.insert(id, Static { node, record });
         }
-        self.candidates.retain(|candidate| candidate.id() != id);
         self.restart_plan(&id, is_known, now);
         Ok(())
     }

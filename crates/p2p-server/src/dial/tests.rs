@@ -530,6 +530,47 @@ fn no_more_than_two_dialed_peers_share_a_public_network() {
 }
 
 #[test]
+fn only_connections_that_we_opened_crowd_a_network() {
+    let mut bench = Bench::new(9);
+    for number in 1..=2 {
+        let node = node_at(number, "8.8.8.8", number.into());
+        bench.offer(&node).unwrap();
+        bench.poll().unwrap();
+        // Their connection to us was the one that was kept.
+        bench.fail_with(&node, DisconnectReason::AlreadyConnected);
+        bench.dial.on_peer_added(&node.id(), false, bench.now);
+    }
+
+    assert_eq!(bench.offer(&node_at(3, "8.8.8.8", 3)), Ok(()));
+}
+
+#[test]
+fn a_peer_whose_attempt_is_about_to_end_crowds_its_network_once() {
+    let mut bench = Bench::new(9);
+    bench.offer(&node_at(1, "8.8.8.1", 1)).unwrap();
+    bench.poll().unwrap();
+    bench.dial.on_peer_added(&node(1).id(), true, bench.now);
+
+    assert_eq!(bench.offer(&node_at(2, "8.8.8.2", 1)), Ok(()));
+    assert_eq!(bench.poll_all(), [node(2).id()]);
+    assert_eq!(bench.offer(&node_at(3, "8.8.8.3", 1)), Err(CheckError::CrowdedNetwork));
+}
+
+#[test]
+fn a_milder_reason_does_not_shorten_the_wait() {
+    let mut bench = Bench::new(1);
+    bench.offer(&node(1)).unwrap();
+    bench.poll().unwrap();
+    bench.fail_with(&node(1), DisconnectReason::UselessPeer);
+
+    bench.dial.on_peer_added(&node(1).id(), false, bench.now);
+    bench.drop_peer(&node(1), DisconnectReason::TooManyPeers);
+
+    bench.advance(599);
+    assert_eq!(bench.offer(&node(1)), Err(CheckError::RecentlyDialed));
+}
+
+#[test]
 fn neighbours_may_share_a_network() {
     let mut bench = Bench::new(9);
 
