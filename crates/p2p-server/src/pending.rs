@@ -93,6 +93,7 @@ impl PendingPool {
     }
 
     /// How many connections are in the pool.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.connections.len()
     }

@@ -133,11 +133,13 @@ impl Reputation {
     }
 
     /// The points against an address, rounded down.
+    #[cfg(test)]
     pub(crate) fn ip_score(&self, ip: IpAddr, now: Instant) -> u64 {
         self.addresses.score(&address::owner(ip), now)
     }
 
     /// The points against a node, rounded down.
+    #[cfg(test)]
     pub(crate) fn id_score(&self, node: &NodeId, now: Instant) -> u64 {
         self.nodes.score(node, now)
     }
@@ -206,6 +208,7 @@ impl<K: Copy + Ord> ScoreBoard<K> {
         refused_until.is_some_and(|until| now < until)
     }
 
+    #[cfg(test)]
     fn score(&self, key: &K, now: Instant) -> u64 {
         self.scores.get(key).map_or(0, |score| score.millipoints(now) / MILLI)
     }

@@ -64,6 +64,7 @@ impl InboundThrottle {
     }
 
     /// How many addresses are remembered.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.seen.len()
     }

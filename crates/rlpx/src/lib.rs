@@ -92,6 +92,6 @@ pub mod snappy;
 pub mod stream;
 
 pub use error::{EciesError, FrameError, HandshakeError};
-pub use message::Message;
+pub use message::{DecodeError, Message};
 pub use secrets::{Role, Secrets};
 pub use stream::RlpxStream;

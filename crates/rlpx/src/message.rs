@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use alloy_rlp::Decodable;
 use bytes::Bytes;
 
 /// A message code and the payload that belongs to it.
@@ -19,6 +20,19 @@ impl Message {
     pub fn new(code: u64, payload: impl Into<Bytes>) -> Self {
         Self { code, payload: payload.into() }
     }
+
+    /// Decodes the payload as one RLP value. Bytes after it are ignored, as every peer does.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when the payload does not begin with such a value.
+    pub fn decode<T: Decodable>(&self) -> Result<T, DecodeError> {
+        T::decode(&mut &self.payload[..]).map_err(|source| DecodeError {
+            code: self.code,
+            size: self.payload.len(),
+            source,
+        })
+    }
 }
 
 impl fmt::Debug for Message {
@@ -29,4 +43,16 @@ impl fmt::Debug for Message {
             .field("size", &self.payload.len())
             .finish()
     }
+}
+
+/// A payload that is not the value it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("(code {code}) (size {size}) {source}")]
+pub struct DecodeError {
+    /// The message's code.
+    pub code: u64,
+    /// Size of its payload, in bytes.
+    pub size: usize,
+    /// What is wrong with it.
+    pub source: alloy_rlp::Error,
 }

@@ -129,11 +129,13 @@ pub(crate) struct DialFailure {
 
 impl DialFailure {
     /// A failure that came from no disconnect message.
+    #[cfg(test)]
     pub(crate) fn new(stage: DialStage, error: &dyn fmt::Display) -> Self {
         Self { stage, error: error.to_string(), reason: None }
     }
 
     /// A failure because one side hung up with a reason.
+    #[cfg(test)]
     pub(crate) fn disconnected(stage: DialStage, reason: DisconnectReason) -> Self {
         Self { stage, error: reason.to_string(), reason: Some(reason) }
     }

@@ -1,0 +1,143 @@
+//! What became of the attempts to dial, told to whoever asked.
+//!
+//! Each subscriber has a queue of 1,024 events. When it is full the oldest goes, because the newest
+//! say more; [`DialEvents::missed`] counts them.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, Waker},
+};
+
+use futures_util::Stream;
+
+use crate::DialEvent;
+
+/// A subscription to the attempts to dial; made by
+/// [`Server::dial_events`](crate::Server::dial_events). Dropping it unsubscribes.
+pub struct DialEvents(Arc<Mutex<State>>);
+
+impl DialEvents {
+    /// The next event; `None` when the server has stopped and all were read. Cancel-safe.
+    pub async fn next(&mut self) -> Option<DialEvent> {
+        std::future::poll_fn(|cx| poll(&self.0, cx)).await
+    }
+
+    /// How many events were left out so far because they were not read in time.
+    pub fn missed(&self) -> u64 {
+        lock(&self.0).missed
+    }
+}
+
+impl Stream for DialEvents {
+    type Item = DialEvent;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<DialEvent>> {
+        poll(&self.0, cx)
+    }
+}
+
+impl fmt::Debug for DialEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DialEvents").field("unread", &lock(&self.0).queue.len()).finish()
+    }
+}
+
+/// Hands every dial event to every subscriber.
+#[derive(Default)]
+pub(crate) struct DialEventHub {
+    // bound: one entry per living subscription of this process's own code
+    subscribers: Mutex<Option<Vec<Weak<Mutex<State>>>>>,
+    closed: std::sync::atomic::AtomicBool,
+}
+
+impl DialEventHub {
+    pub(crate) fn subscribe(&self) -> DialEvents {
+        let state = Arc::new(Mutex::new(State::default()));
+        if self.closed.load(std::sync::atomic::Ordering::Acquire) {
+            lock(&state).ended = true;
+            return DialEvents(state);
+        }
+        let mut subscribers = lock(&self.subscribers);
+        let list = subscribers.get_or_insert_default();
+        list.retain(|weak| weak.strong_count() > 0);
+        list.push(Arc::downgrade(&state));
+        DialEvents(state)
+    }
+
+    /// Queues these for every subscriber. Never waits.
+    pub(crate) fn emit_all(&self, events: Vec<DialEvent>) {
+        if events.is_empty() {
+            return;
+        }
+        let subscribers = lock(&self.subscribers);
+        for state in subscribers.iter().flatten().filter_map(Weak::upgrade) {
+            let waker = {
+                let mut state = lock(&state);
+                for event in &events {
+                    state.push(event.clone());
+                }
+                state.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// No more events: the streams end when they have been read.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, std::sync::atomic::Ordering::Release);
+        let subscribers = lock(&self.subscribers).take();
+        for state in subscribers.into_iter().flatten().filter_map(|weak| weak.upgrade()) {
+            let waker = {
+                let mut state = lock(&state);
+                state.ended = true;
+                state.waker.take()
+            };
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    // bound: MAX_UNREAD, then the oldest goes and is counted
+    queue: VecDeque<DialEvent>,
+    missed: u64,
+    ended: bool,
+    waker: Option<Waker>,
+}
+
+impl State {
+    fn push(&mut self, event: DialEvent) {
+        if self.queue.len() >= MAX_UNREAD {
+            self.queue.pop_front();
+            self.missed = self.missed.saturating_add(1);
+        }
+        self.queue.push_back(event);
+    }
+}
+
+fn poll(state: &Mutex<State>, cx: &Context<'_>) -> Poll<Option<DialEvent>> {
+    let mut state = lock(state);
+    if let Some(event) = state.queue.pop_front() {
+        return Poll::Ready(Some(event));
+    }
+    if state.ended {
+        return Poll::Ready(None);
+    }
+    state.waker = Some(cx.waker().clone());
+    Poll::Pending
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many events may wait for a subscriber.
+const MAX_UNREAD: usize = 1_024;

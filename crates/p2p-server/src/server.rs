@@ -1,0 +1,698 @@
+//! The server: a cheap handle, and behind it the state that all connections share.
+//!
+//! ```text
+//!   Server ─▶ Shared ─┬─ core     peers, dial plan, scores     one lock, never held across an await
+//!                     ├─ events   one bounded queue a subscriber
+//!                     └─ tasks    listener · scheduler · one for each connection
+//! ```
+//!
+//! What a handle's method changes takes effect before it returns, and an `add` event is emitted
+//! under the same lock that put the peer into the set: whoever holds the event finds the peer.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use enode::{Enode, NodeId, NodeRecord, RecordError};
+use rand::rngs::StdRng;
+use rlpx::snappy::ScratchPool;
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    AddPeerError, BanTarget, Capability, DialEvents, DialStatus, DisconnectReason, NodeInfo, Peer,
+    PeerEvent, PeerEvents, PeerInfo, PeerInfoState, ServerBuilder, StartError, Stopped, Transport,
+    address::is_lan,
+    base::Hello,
+    budget::ServerBudget,
+    builder::Config,
+    capability::match_capabilities,
+    dial::{AddStaticError, DialConfig, DialScheduler},
+    dial_events::DialEventHub,
+    dialer,
+    event::EventHub,
+    info::Ports,
+    listen,
+    local_node::LocalNode,
+    panic_counter::{AfterPanic, PanicCounter},
+    peer_set::{Admission, ConnId, PeerLimits, PeerSet},
+    pending::PendingPool,
+    reputation::Reputation,
+    session::{End, Running},
+    tasks::Tasks,
+    throttle::InboundThrottle,
+};
+
+/// A running devp2p server. Cheap to clone; dropping the last handle stops it without waiting.
+#[derive(Clone)]
+pub struct Server(Arc<Handle>);
+
+/// Stops the server when the last `Server` is gone.
+struct Handle(Arc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.shutdown.cancel();
+    }
+}
+
+/// What the server's tasks and handles share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) events: Arc<EventHub>,
+    pub(crate) dial_events: DialEventHub,
+    pub(crate) tasks: Tasks,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) budget: Arc<ServerBudget>,
+    pub(crate) scratch: ScratchPool,
+    /// Wakes the scheduler.
+    pub(crate) wake: Notify,
+    /// Wakes those who wait for a peer to be gone.
+    changed: Notify,
+    core: Mutex<Core>,
+    rng: Mutex<StdRng>,
+    local: LocalNode,
+    listen_addr: Option<SocketAddr>,
+    next_conn: AtomicU64,
+}
+
+/// The state under the one lock. All of it is plain data and pure logic.
+pub(crate) struct Core {
+    pub(crate) peers: PeerSet,
+    // bound: as `peers`
+    pub(crate) handles: BTreeMap<NodeId, Peer>,
+    pub(crate) dial: DialScheduler,
+    pub(crate) reputation: Reputation,
+    pub(crate) throttle: InboundThrottle,
+    pub(crate) pending: PendingPool,
+    // bound: as `pending`
+    pub(crate) set_ups: BTreeMap<u64, CancellationToken>,
+    // bound: one for each undecided connection in `peers`
+    pub(crate) waiting: BTreeMap<ConnId, Arc<Notify>>,
+    pub(crate) rng: StdRng,
+    panics: Vec<PanicCounter>,
+}
+
+impl Server {
+    /// Starts putting a server together that proves itself with this key.
+    pub fn builder(key: enode::SecretKey) -> ServerBuilder {
+        ServerBuilder::new(key)
+    }
+
+    pub(crate) async fn start(mut builder: ServerBuilder) -> Result<Self, StartError> {
+        let listener = match &builder.listen {
+            Some(Ok(addr)) => {
+                let listen = |source| StartError::Listen { addr: *addr, source };
+                let listener = builder.transport.listen(*addr).await.map_err(listen)?;
+                let bound = listener.local_addr().map_err(listen)?;
+                Some((listener, bound))
+            }
+            _ => None,
+        };
+        let listen_addr = listener.as_ref().map(|(_, addr)| *addr);
+        let candidates = builder.candidates.take();
+        let shared = Arc::new(Shared::new(builder, listen_addr)?);
+        if let Some((listener, _)) = listener {
+            shared.tasks.spawn("listener", listen::accept_all(Arc::clone(&shared), listener));
+        }
+        shared.tasks.spawn("scheduler", dialer::schedule(Arc::clone(&shared), candidates));
+        let enode = shared.local.enode();
+        tracing::info!(node = %enode.id().short(), %enode, "server started");
+        Ok(Self(Arc::new(Handle(shared))))
+    }
+
+    /// Our node id.
+    pub fn id(&self) -> NodeId {
+        self.shared().local.enode().id()
+    }
+
+    /// Our enode URL, with the port that the listener really has.
+    pub fn enode(&self) -> Enode {
+        self.shared().local.enode()
+    }
+
+    /// Our signed node record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] when the sequence number is used up.
+    pub fn record(&self) -> Result<NodeRecord, RecordError> {
+        self.shared().local.record()
+    }
+
+    /// Sets an entry of our node record; `value` is RLP-encoded.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] when the entry is malformed or the record would be over 300 bytes.
+    pub fn set_record_entry(&self, name: &str, value: &[u8]) -> Result<(), RecordError> {
+        self.shared().local.set_entry(name, value)
+    }
+
+    /// Where the server listens, if it does.
+    pub fn listen_addr(&self) -> Option<SocketAddr> {
+        self.shared().listen_addr
+    }
+
+    /// What the server knows of itself.
+    pub fn node_info(&self) -> NodeInfo {
+        self.shared().node_info()
+    }
+
+    /// The connected peers, sorted by id. Empty when the server has stopped.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.shared().core().handles.values().cloned().collect()
+    }
+
+    /// How many peers are connected.
+    pub fn peer_count(&self) -> usize {
+        self.shared().core().peers.len()
+    }
+
+    /// A connected peer.
+    pub fn peer(&self, id: NodeId) -> Option<Peer> {
+        self.shared().core().handles.get(&id).cloned()
+    }
+
+    /// What the server knows of its peers, sorted by id.
+    pub fn peers_info(&self) -> Vec<PeerInfo> {
+        let peers = self.peers();
+        peers.iter().map(|peer| self.shared().peer_info(peer)).collect()
+    }
+
+    /// Keeps a connection to `node`: it is dialed as soon as a slot is free and again whenever the
+    /// connection is lost. Returns at once; watch [`events`](Self::events) or
+    /// [`dial_events`](Self::dial_events) for what becomes of it.
+    ///
+    /// Adding a node again with another address replaces the address. Static peers count towards
+    /// `max_peers`.
+    ///
+    /// # Errors
+    ///
+    /// [`AddPeerError`] when the server has stopped, the node is this one, or the list is full.
+    pub fn add_peer(&self, node: Enode) -> Result<(), AddPeerError> {
+        self.running()?;
+        let shared = self.shared();
+        let mut core = shared.core();
+        let id = node.id();
+        core.dial.add_static(node, now()).map_err(|error| match error {
+            AddStaticError::Own => AddPeerError::Own,
+            AddStaticError::TooMany { limit } => AddPeerError::TooMany { limit },
+        })?;
+        if let Some(peer) = core.handles.get(&id) {
+            peer.set_static(true);
+        }
+        drop(core);
+        shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// Stops keeping a connection to `id` and ends the one there is, with "disconnect requested".
+    ///
+    /// Takes effect at once; the returned future resolves when the peer is gone and may be dropped.
+    /// A protocol body that awaits it for its own peer waits for itself. It does not keep the node
+    /// from connecting again.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] when the server has stopped.
+    pub fn remove_peer(
+        &self,
+        id: NodeId,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, Stopped> {
+        self.running()?;
+        let shared = Arc::clone(self.shared());
+        {
+            let mut core = shared.core();
+            core.dial.remove_static(&id, now());
+            if let Some(peer) = core.handles.get(&id) {
+                peer.set_static(false);
+                peer.disconnect(DisconnectReason::Requested);
+            }
+        }
+        Ok(async move {
+            loop {
+                let changed = shared.changed.notified();
+                if !shared.core().handles.contains_key(&id) {
+                    return;
+                }
+                changed.await;
+            }
+        })
+    }
+
+    /// Admits `id` beyond the limits from now on. Does not dial it.
+    ///
+    /// # Errors
+    ///
+    /// [`AddPeerError`] when the server has stopped or the list is full.
+    pub fn add_trusted(&self, id: NodeId) -> Result<(), AddPeerError> {
+        self.running()?;
+        let mut core = self.shared().core();
+        if !core.peers.add_trusted(id) {
+            return Err(AddPeerError::TooMany { limit: crate::peer_set::MAX_TRUSTED });
+        }
+        if let Some(peer) = core.handles.get(&id) {
+            peer.set_trusted(true);
+        }
+        Ok(())
+    }
+
+    /// Takes the trust back. A connected peer stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] when the server has stopped.
+    pub fn remove_trusted(&self, id: NodeId) -> Result<(), Stopped> {
+        self.running()?;
+        let mut core = self.shared().core();
+        core.peers.remove_trusted(id);
+        if let Some(peer) = core.handles.get(&id) {
+            peer.set_trusted(false);
+        }
+        Ok(())
+    }
+
+    /// Refuses a node or a network for this long, and ends the connections that are there with
+    /// "disconnect requested".
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] when the server has stopped.
+    pub fn ban(&self, target: BanTarget, time: Duration) -> Result<(), Stopped> {
+        self.running()?;
+        let mut core = self.shared().core();
+        let start = now();
+        core.reputation.ban(target, start.checked_add(time).unwrap_or(start));
+        for peer in core.handles.values() {
+            let hit = match &target {
+                BanTarget::Node(id) => *id == peer.id(),
+                BanTarget::Net(net) => net.contains(peer.remote_addr().ip()),
+            };
+            if hit {
+                peer.disconnect(DisconnectReason::Requested);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lifts a ban; `false` when there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] when the server has stopped.
+    pub fn unban(&self, target: BanTarget) -> Result<bool, Stopped> {
+        self.running()?;
+        Ok(self.shared().core().reputation.unban(&target, now()))
+    }
+
+    /// The bans in force and how long each will last.
+    pub fn bans(&self) -> Vec<(BanTarget, Duration)> {
+        let now = now();
+        let bans = self.shared().core().reputation.bans(now);
+        bans.into_iter().map(|(to, until)| (to, until.saturating_duration_since(now))).collect()
+    }
+
+    /// Subscribes to what happens on the connections from now on.
+    pub fn events(&self) -> PeerEvents {
+        self.shared().events.subscribe()
+    }
+
+    /// Subscribes to the attempts to dial from now on.
+    pub fn dial_events(&self) -> DialEvents {
+        self.shared().dial_events.subscribe()
+    }
+
+    /// What is known about dialing `id`; `None` when nothing is.
+    pub fn dial_status(&self, id: NodeId) -> Option<DialStatus> {
+        self.shared().core().dial.status(&id, now())
+    }
+
+    /// Whether the server still runs.
+    pub fn is_running(&self) -> bool {
+        !self.shared().shutdown.is_cancelled()
+    }
+
+    /// Stops the server and waits until it has: the listener is closed, dials and handshakes are
+    /// dropped, every peer is told "client quitting", and no task is left.
+    ///
+    /// Takes as long as the slowest peer, two seconds as a rule, five at most. Stopping a stopped
+    /// server does nothing.
+    pub async fn stop(&self) {
+        let shared = self.shared();
+        shared.shutdown.cancel();
+        let left = shared.tasks.shut_down(STOP_LIMIT).await;
+        if !left.is_empty() {
+            tracing::warn!(?left, "tasks aborted, they did not end in time");
+        }
+        shared.forget_all_peers();
+        shared.events.close();
+        shared.dial_events.close();
+    }
+
+    fn running(&self) -> Result<(), Stopped> {
+        if self.is_running() { Ok(()) } else { Err(Stopped) }
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.0.0
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("id", &self.id())
+            .field("listen_addr", &self.listen_addr())
+            .field("peers", &self.peer_count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn new(
+        mut builder: ServerBuilder,
+        listen_addr: Option<SocketAddr>,
+    ) -> Result<Self, StartError> {
+        let (handshake_rng, core_rng) = (builder.split_rng(), builder.split_rng());
+        let config = builder.config.clone();
+        let entries = config.protocols.iter().flat_map(|p| p.record_entries()).collect();
+        let ip = builder.public_ip(listen_addr);
+        let local =
+            LocalNode::new(config.key.clone(), builder.first_seq(), ip, listen_addr, entries)?;
+        let core = Core::new(&builder, &config, local.enode().id(), listen_addr, core_rng)?;
+        Ok(Self {
+            shutdown: CancellationToken::new(),
+            events: Arc::new(EventHub::default()),
+            dial_events: DialEventHub::default(),
+            tasks: Tasks::default(),
+            transport: Arc::clone(&builder.transport),
+            budget: ServerBudget::new(config.message_budget),
+            scratch: ScratchPool::new(SCRATCHES),
+            wake: Notify::new(),
+            changed: Notify::new(),
+            core: Mutex::new(core),
+            rng: Mutex::new(handshake_rng),
+            local,
+            listen_addr,
+            next_conn: AtomicU64::new(1),
+            config,
+        })
+    }
+
+    /// The shared state. Never held across an await.
+    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The random source of handshakes.
+    pub(crate) fn rng(&self) -> MutexGuard<'_, StdRng> {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A name for a new connection.
+    pub(crate) fn next_conn(&self) -> ConnId {
+        ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The payload of our hello: what we offer now.
+    pub(crate) fn hello(&self) -> Bytes {
+        let core = self.core();
+        let offered = self.config.offers().into_iter().zip(&core.panics);
+        let capabilities: Vec<Capability> = offered
+            .filter(|(_, panics)| !panics.is_disabled())
+            .map(|(offer, _)| offer.capability)
+            .collect();
+        drop(core);
+        Hello::ours(&self.config.name, capabilities, &self.config.key.public_key()).encode()
+    }
+
+    /// The protocols that run with a peer that offers these; `None` when it shares none of ours and
+    /// we have some.
+    pub(crate) fn matching(&self, remote: &[Capability]) -> Option<Vec<Running>> {
+        let offers = self.config.offers();
+        let matches = match_capabilities(remote, &offers)?;
+        let core = self.core();
+        let enabled = |index: usize| core.panics.get(index).is_some_and(|p| !p.is_disabled());
+        let running: Vec<Running> = matches
+            .into_iter()
+            .filter(|found| enabled(found.index))
+            .filter_map(|found| {
+                let protocol = self.config.protocols.get(found.index)?;
+                Some(Running {
+                    capability: protocol.capability(),
+                    protocol: Arc::clone(protocol),
+                    offset: found.offset,
+                    length: protocol.length(),
+                    max_message: protocol.max_message_size(),
+                })
+            })
+            .collect();
+        if running.is_empty() && !offers.is_empty() { None } else { Some(running) }
+    }
+
+    /// The check on a name that nobody has proven yet.
+    pub(crate) fn check(
+        &self,
+        id: NodeId,
+        inbound: bool,
+        remote: IpAddr,
+    ) -> Result<(), DisconnectReason> {
+        let core = self.core();
+        core.check_record(id, inbound, remote, now())?;
+        core.peers.check(id, inbound)
+    }
+
+    /// Makes `peer` a peer, if there is room and the connection is the one to keep.
+    pub(crate) fn admit(&self, conn: ConnId, peer: &Peer) -> Admission {
+        let (id, now) = (peer.id(), now());
+        let mut core = self.core();
+        let (inbound, remote) = (peer.inbound(), peer.remote_addr().ip());
+        if let Err(reason) = core.check_record(id, inbound, remote, now) {
+            return Admission::Refused(reason);
+        }
+        let admission = core.peers.admit(conn, id, peer.inbound(), now);
+        if admission != Admission::Admitted {
+            return admission;
+        }
+        core.handles.insert(id, peer.clone());
+        core.release_pending(conn);
+        let Core { dial, rng, .. } = &mut *core;
+        if !peer.inbound() {
+            dial.on_done(&id, Ok(()), now, rng);
+        }
+        dial.on_peer_added(&id, !peer.inbound(), now);
+        self.events.emit(&PeerEvent::Added {
+            peer: id,
+            local: peer.local_addr(),
+            remote: peer.remote_addr(),
+        });
+        tracing::debug!(
+            peer = %id.short(), addr = %peer.remote_addr(), conn = %peer.flags(),
+            name = %peer.name(), "peer connected"
+        );
+        self.dial_events.emit_all(core.dial.take_events());
+        drop(core);
+        self.wake.notify_one();
+        admission
+    }
+
+    /// A session is over and all its tasks have ended.
+    pub(crate) fn on_session_end(&self, conn: ConnId, peer: &Peer, end: &End) {
+        let (id, now) = (peer.id(), now());
+        let mut core = self.core();
+        core.handles.remove(&id);
+        let undecided = core.peers.remove(conn, id);
+        let Core { dial, rng, .. } = &mut *core;
+        dial.on_peer_removed(&id, end.reason(), now, rng);
+        if let Some(offence) = end.offence() {
+            core.reputation.on_offence(peer.remote_addr().ip(), Some(id), offence, now);
+        }
+        let disabled = match end {
+            End::Panicked(capability) => self.count_panic(&mut core, capability, now),
+            _ => None,
+        };
+        self.events.emit(&PeerEvent::Dropped {
+            peer: id,
+            error: end.to_string(),
+            local: peer.local_addr(),
+            remote: peer.remote_addr(),
+        });
+        if let Some(protocol) = disabled {
+            tracing::error!(cap = %protocol, "protocol disabled after three panics in a minute");
+            self.events.emit(&PeerEvent::ProtocolDisabled { protocol });
+        }
+        tracing::debug!(
+            peer = %id.short(), addr = %peer.remote_addr(), reason = %end, "peer disconnected"
+        );
+        if let Some(waiting) = undecided.and_then(|conn| core.waiting.get(&conn)) {
+            waiting.notify_one();
+        }
+        self.dial_events.emit_all(core.dial.take_events());
+        drop(core);
+        self.changed.notify_waiters();
+        self.wake.notify_one();
+    }
+
+    fn count_panic(
+        &self,
+        core: &mut Core,
+        capability: &Capability,
+        now: Instant,
+    ) -> Option<Capability> {
+        let mut protocols = self.config.protocols.iter();
+        let index = protocols.position(|protocol| protocol.capability() == *capability)?;
+        let counter = core.panics.get_mut(index)?;
+        (counter.on_panic(now) == AfterPanic::Disable).then(|| capability.clone())
+    }
+
+    /// After the tasks are gone: nobody is left, whatever happened to the tasks.
+    fn forget_all_peers(&self) {
+        let mut core = self.core();
+        for (id, peer) in std::mem::take(&mut core.handles) {
+            let (local, remote) = (peer.local_addr(), peer.remote_addr());
+            let error = End::Stopping.to_string();
+            self.events.emit(&PeerEvent::Dropped { peer: id, error, local, remote });
+        }
+        core.peers.clear();
+        drop(core);
+        self.changed.notify_waiters();
+    }
+
+    fn node_info(&self) -> NodeInfo {
+        let enode = self.local.enode();
+        // bound: one entry for each of our protocols
+        let mut protocols = BTreeMap::new();
+        for protocol in &self.config.protocols {
+            let info = protocol.node_info().unwrap_or_else(|| Value::from("unknown"));
+            protocols.entry(protocol.capability().name().to_owned()).or_insert(info);
+        }
+        NodeInfo {
+            id: enode.id().to_string(),
+            name: self.config.name.clone(),
+            enode: enode.to_string(),
+            enr: self.local.record().map(|record| record.to_string()).unwrap_or_default(),
+            ip: self.local.ip(),
+            ports: Ports { discovery: enode.udp_port(), listener: enode.tcp_port() },
+            listen_addr: self.listen_addr.map(|addr| addr.to_string()).unwrap_or_default(),
+            protocols,
+        }
+    }
+
+    fn peer_info(&self, peer: &Peer) -> PeerInfo {
+        // bound: one entry for each of our protocols
+        let mut protocols = BTreeMap::new();
+        for protocol in &self.config.protocols {
+            let capability = protocol.capability();
+            if peer.running().contains(&capability) {
+                let info = match protocol.peer_info(peer.id()) {
+                    PeerInfoState::Unsupported => Value::from("unknown"),
+                    PeerInfoState::Pending => Value::from("handshake"),
+                    PeerInfoState::Known(value) => value,
+                };
+                protocols.insert(capability.name().to_owned(), info);
+            }
+        }
+        PeerInfo {
+            enr: None,
+            enode: peer.enode().to_string(),
+            id: peer.id().to_string(),
+            name: peer.full_name(),
+            caps: peer.capabilities().to_vec(),
+            network: peer.network(),
+            protocols,
+        }
+    }
+}
+
+impl Core {
+    fn new(
+        builder: &ServerBuilder,
+        config: &Config,
+        own: NodeId,
+        listen_addr: Option<SocketAddr>,
+        rng: StdRng,
+    ) -> Result<Self, StartError> {
+        if config.trusted.len() > crate::peer_set::MAX_TRUSTED {
+            return Err(StartError::TooManyTrusted);
+        }
+        let limits = PeerLimits {
+            max_peers: config.max_peers,
+            max_inbound: config.max_inbound(listen_addr.is_some()),
+        };
+        let mut dial = DialScheduler::new(DialConfig {
+            max_active: config.max_pending,
+            net_restrict: config.net_restrict.clone(),
+            history: config.redial_after,
+            ..DialConfig::new(own, config.max_dialed())
+        });
+        for node in &builder.static_nodes {
+            dial.add_static(node.clone(), now()).map_err(|cause| StartError::StaticNode {
+                node: node.to_string(),
+                cause: cause.to_string(),
+            })?;
+        }
+        // bound: see the fields
+        let (handles, set_ups, waiting) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Self {
+            peers: PeerSet::new(own, limits, config.trusted.clone()),
+            handles,
+            dial,
+            reputation: Reputation::new(),
+            throttle: InboundThrottle::new(config.throttle_lan),
+            pending: PendingPool::new(config.max_pending),
+            set_ups,
+            waiting,
+            rng,
+            panics: config.protocols.iter().map(|_| PanicCounter::new()).collect(),
+        })
+    }
+
+    /// Whether bans, or the score of a node that connected to us, speak against it. A node of the
+    /// local network and a trusted one are judged by bans only.
+    fn check_record(
+        &self,
+        id: NodeId,
+        inbound: bool,
+        remote: IpAddr,
+        now: Instant,
+    ) -> Result<(), DisconnectReason> {
+        let exempt = !inbound || is_lan(remote) || self.peers.is_trusted(&id);
+        let refused = !exempt && self.reputation.refuses_id(&id, now);
+        if refused || self.reputation.is_banned_id(&id, now) {
+            return Err(DisconnectReason::Requested);
+        }
+        Ok(())
+    }
+
+    /// A connection has left the pool of handshaking ones.
+    pub(crate) fn release_pending(&mut self, conn: ConnId) {
+        self.pending.remove(conn.0);
+        self.set_ups.remove(&conn.0);
+    }
+
+    /// Whether connections from `ip` may find the pool full and still get in.
+    pub(crate) fn is_reserved(&self, ip: IpAddr) -> bool {
+        self.dial.static_nodes().any(|node| node.ip() == Some(ip))
+    }
+}
+
+/// The time, as the pure parts count it. Follows tokio's clock, which tests can pause.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// How long `stop` waits before it aborts what is left (L-05).
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// How many compressors are kept for reuse: as many as connections write at the same instant.
+const SCRATCHES: usize = 4;

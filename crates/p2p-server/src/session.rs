@@ -1,0 +1,375 @@
+//! A session: what runs on a connection from the moment its peer was added until it is gone.
+//!
+//! ```text
+//!                    ┌ reader task ┐      ┌ body of protocol A
+//!   socket ◀────────▶│             │◀────▶│
+//!                    └ writer task ┘      └ body of protocol B
+//!                            ▲                    ▲
+//!                            └──── supervisor ────┘   first end decides; pings every 15 s
+//! ```
+//!
+//! The supervisor waits for the first thing that ends the session, lets the protocols read what had
+//! arrived, sends what was queued and the reason, and waits until every task has ended. Nothing that
+//! a peer sends, and no panic in a body, leaves a task behind.
+
+mod end;
+mod inlet;
+mod reader;
+mod writer;
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use enode::NodeId;
+use rlpx::{
+    frame::Frame,
+    snappy::ScratchPool,
+    stream::{Reader, Writer},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    task::{Id, JoinError, JoinSet},
+    time::{Instant, sleep_until, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+pub(crate) use self::{end::End, writer::Close};
+use self::{
+    inlet::Inlet,
+    reader::ReaderTask,
+    writer::{Outbox, WriterTask},
+};
+use crate::{
+    Capability, MsgChannel, Peer, PeerEvent, Protocol, ProtocolError,
+    base::{self, KeepAlive},
+    budget::PeerBudget,
+    channel::{DEFAULT_LIMITS, MsgReceiver, MsgSender, Outgoing},
+    event::{EventHub, MessageEvent},
+    queue::Queue,
+    tap::{Tap, TapEvent, TapKind},
+};
+
+/// Everything a session needs.
+pub(crate) struct Session<R, W> {
+    pub(crate) reader: Reader<R>,
+    /// A frame that was read while the connection was not yet decided on.
+    pub(crate) first_frame: Option<Frame>,
+    pub(crate) writer: Writer<W>,
+    pub(crate) peer: Peer,
+    pub(crate) protocols: Vec<Running>,
+    pub(crate) budget: PeerBudget,
+    pub(crate) scratch: ScratchPool,
+    pub(crate) tap: Option<TapOf>,
+    /// Where message events go, if they are wanted.
+    pub(crate) message_events: Option<Arc<EventHub>>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// A protocol that runs on a connection.
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub(crate) capability: Capability,
+    pub(crate) protocol: Arc<dyn Protocol>,
+    /// Its first code on the wire.
+    pub(crate) offset: u64,
+    /// How many codes it has.
+    pub(crate) length: u64,
+    /// The largest payload it takes, in bytes.
+    pub(crate) max_message: usize,
+}
+
+/// How a session ended, and the socket's last duty.
+pub(crate) struct Ended<R> {
+    pub(crate) end: End,
+    /// Set when a reason was sent: the socket stays open a moment so that the peer can read it.
+    pub(crate) linger: Option<Linger<R>>,
+}
+
+/// The tap, knowing whose connection it is on.
+#[derive(Debug, Clone)]
+pub(crate) struct TapOf {
+    pub(crate) tap: Tap,
+    pub(crate) peer: NodeId,
+}
+
+impl TapOf {
+    /// Shows a frame.
+    pub(crate) fn frame(&self, sent: bool, code: u64, payload: Bytes, wire: Bytes) {
+        self.show(sent, TapKind::Frame { code, payload }, wire);
+    }
+
+    /// Shows anything.
+    pub(crate) fn show(&self, sent: bool, kind: TapKind, wire: Bytes) {
+        (self.tap.0)(TapEvent { peer: self.peer, sent, kind, wire });
+    }
+}
+
+/// The keep-alive state, shared by the reader, which sees pings and pongs, and the supervisor, which
+/// has the timer.
+#[derive(Debug, Clone)]
+struct Alive(Arc<Mutex<KeepAlive>>);
+
+impl Alive {
+    fn lock(&self) -> MutexGuard<'_, KeepAlive> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R, W> Session<R, W>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    /// Runs until the session is over and all its tasks have ended.
+    pub(crate) async fn run(self) -> Ended<R> {
+        let (peer, shutdown) = (self.peer.clone(), self.shutdown.clone());
+        let mut tasks = self.start();
+        let end = tasks.first_end(&peer, &shutdown).await;
+        tasks.wind_up(end, &peer, shutdown.is_cancelled()).await
+    }
+
+    fn start(self) -> Tasks<R> {
+        let alive = Alive(Arc::new(Mutex::new(KeepAlive::new(Instant::now().into_std()))));
+        let (close, closing) = watch::channel(Close::Open);
+        let outbox = Outbox::new(self.protocols.iter().map(|running| running.offset));
+        let inbound: Vec<_> =
+            self.protocols.iter().map(|_| Arc::new(Queue::new(DEFAULT_LIMITS))).collect();
+        let protocols = Arc::new(self.protocols);
+        let mut set = JoinSet::new();
+        let mut bodies = Vec::new();
+
+        let inlet = Inlet {
+            base: Arc::clone(&outbox.base),
+            protocols: Arc::clone(&protocols),
+            inbound: inbound.clone(),
+            alive: alive.clone(),
+            budget: self.budget,
+            peer: self.peer.clone(),
+            tap: self.tap.clone(),
+            compressed: self.reader.snappy(),
+        };
+        let reader = ReaderTask {
+            reader: self.reader,
+            first_frame: self.first_frame,
+            inlet,
+            closing: closing.clone(),
+        };
+        let writer = WriterTask {
+            writer: self.writer,
+            outbox: outbox.clone(),
+            closing,
+            scratch: self.scratch,
+            peer: self.peer.clone(),
+            tap: self.tap,
+            turn: 0,
+            batch: vec![0; protocols.len()],
+        };
+        set.spawn(
+            async move {
+                let (reader, end) = reader.run().await;
+                TaskEnd::Reader(Box::new(reader), end)
+            }
+            .in_current_span(),
+        );
+        set.spawn(async move { TaskEnd::Writer(writer.run().await) }.in_current_span());
+
+        for (index, running) in protocols.iter().enumerate() {
+            let (outgoing, incoming) = (Arc::clone(&outbox.lanes[index].0), inbound[index].clone());
+            let hub = self.message_events.clone();
+            let messages = channel(running, &self.peer, outgoing, incoming, hub);
+            let (protocol, peer) = (Arc::clone(&running.protocol), self.peer.clone());
+            let span = tracing::debug_span!("proto", cap = %running.capability);
+            let body = async move { TaskEnd::Body(protocol.run(peer, messages).await) };
+            let handle = set.spawn(body.instrument(span));
+            bodies.push((handle.id(), running.capability.clone()));
+        }
+        Tasks { set, bodies, alive, outbox, inbound, close, reader: None }
+    }
+}
+
+/// What a task of the session ends with.
+enum TaskEnd<R> {
+    Reader(Box<Reader<R>>, Option<End>),
+    Writer(Result<(), End>),
+    Body(Result<(), ProtocolError>),
+}
+
+/// The running tasks and the means to end them.
+struct Tasks<R> {
+    // bound: reader, writer and one body for each shared protocol
+    set: JoinSet<TaskEnd<R>>,
+    bodies: Vec<(Id, Capability)>,
+    alive: Alive,
+    outbox: Outbox,
+    inbound: Vec<Arc<Queue<Outgoing>>>,
+    close: watch::Sender<Close>,
+    reader: Option<Box<Reader<R>>>,
+}
+
+impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
+    /// Waits for the first thing that ends the session, pinging meanwhile.
+    async fn first_end(&mut self, peer: &Peer, shutdown: &CancellationToken) -> End {
+        loop {
+            let ping = self.alive.lock().deadline();
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return End::Stopping,
+                reason = peer.on_disconnect() => return End::Local(reason),
+                Some(ended) = self.set.join_next() => {
+                    if let Some(end) = self.judge(ended) {
+                        return end;
+                    }
+                }
+                () = sleep_until(ping.into()) => self.ping(),
+            }
+        }
+    }
+
+    fn ping(&self) {
+        self.alive.lock().on_timeout(Instant::now().into_std());
+        let payload = Bytes::from_static(base::EMPTY_LIST);
+        let ping = Outgoing { code: base::PING, payload, charge: None };
+        // With sixteen messages waiting the peer is not reading, and a ping would not reach it.
+        let _ = self.outbox.base.try_push(ping, || ());
+    }
+
+    /// What the end of one task means for the session.
+    fn judge(&mut self, ended: Result<TaskEnd<R>, JoinError>) -> Option<End> {
+        match ended {
+            Ok(TaskEnd::Reader(reader, end)) => {
+                self.reader = Some(reader);
+                end
+            }
+            Ok(TaskEnd::Writer(result)) => result.err(),
+            Ok(TaskEnd::Body(Ok(()))) => Some(End::Returned),
+            Ok(TaskEnd::Body(Err(error))) => Some(End::Protocol(error)),
+            Err(error) => {
+                let id = error.id();
+                let body = self.bodies.iter().find(|(body, _)| *body == id);
+                body.map(|(_, capability)| End::Panicked(capability.clone()))
+                    .or_else(|| Some(End::Io(std::io::Error::other(error))))
+            }
+        }
+    }
+
+    /// Ends what still runs, in order: protocols read what is left, queues are sent, the reason
+    /// follows; then waits for all.
+    async fn wind_up(mut self, end: End, peer: &Peer, stopping: bool) -> Ended<R> {
+        self.inbound.iter().for_each(|queue| queue.close());
+        let reason = end.reason_to_send();
+        let close = match reason {
+            Some(reason) => {
+                self.outbox.close();
+                Close::Gracefully { reason, deadline: Instant::now() + FLUSH }
+            }
+            None => {
+                self.outbox.clear();
+                Close::Now
+            }
+        };
+        self.close.send_replace(close);
+        self.join_all(peer).await;
+        let limit = if stopping { LINGER_STOPPING } else { LINGER };
+        let linger = reason.and(self.reader).map(|reader| Linger { reader, limit });
+        Ended { end, linger }
+    }
+
+    async fn join_all(&mut self, peer: &Peer) {
+        let deadline = Instant::now() + BODY_GRACE;
+        loop {
+            match timeout_at(deadline, self.set.join_next()).await {
+                Ok(None) => return,
+                Ok(Some(Ok(TaskEnd::Reader(reader, _)))) => self.reader = Some(reader),
+                Ok(Some(_)) => {}
+                Err(_) => break,
+            }
+        }
+        let left = self.set.len();
+        tracing::warn!(peer = %peer.id().short(), left, "protocol ignores the end and is aborted");
+        self.set.shutdown().await;
+    }
+}
+
+/// Makes the channel of one protocol, with its events and counters.
+fn channel(
+    running: &Running,
+    peer: &Peer,
+    outgoing: Arc<Queue<Outgoing>>,
+    incoming: Arc<Queue<Outgoing>>,
+    hub: Option<Arc<EventHub>>,
+) -> MsgChannel {
+    let event = {
+        let (id, protocol) = (peer.id(), running.capability.clone());
+        let (local, remote): (SocketAddr, SocketAddr) = (peer.local_addr(), peer.remote_addr());
+        move |code, size| MessageEvent {
+            peer: id,
+            protocol: protocol.clone(),
+            code,
+            size,
+            local,
+            remote,
+        }
+    };
+    let (on_sent_hub, on_taken_hub) = (hub.clone(), hub);
+    let (sent_event, taken_event) = (event.clone(), event);
+    let (counted, capability) = (peer.clone(), running.capability.clone());
+    let on_sent = move |code, size| {
+        counted.counters().message(&capability, code, false);
+        if let Some(hub) = &on_sent_hub {
+            hub.emit(&PeerEvent::MessageSent(sent_event(code, size)));
+        }
+    };
+    let on_taken = move |code, size| {
+        if let Some(hub) = &on_taken_hub {
+            hub.emit(&PeerEvent::MessageReceived(taken_event(code, size)));
+        }
+    };
+    MsgChannel::new(
+        MsgSender::connected(outgoing, running.length, Box::new(on_sent)),
+        MsgReceiver::connected(incoming, Box::new(on_taken)),
+    )
+}
+
+/// Keeps the socket open until the peer has closed its side, so that the reason is read and not
+/// lost to a reset; reads little and not for long (L-07).
+pub(crate) struct Linger<R> {
+    reader: Box<Reader<R>>,
+    limit: Duration,
+}
+
+impl<R: AsyncRead + Unpin> Linger<R> {
+    /// Waits for the peer's end, 4 KiB or the time limit.
+    pub(crate) async fn run(mut self) {
+        Self::wait(&mut self.reader, self.limit).await;
+    }
+
+    /// The same for a connection that had no session.
+    pub(crate) async fn wait(reader: &mut Reader<R>, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match timeout_at(deadline, reader.fill()).await {
+                Ok(Ok(read)) if read > 0 => left = left.saturating_sub(read),
+                _ => return,
+            }
+        }
+    }
+}
+
+/// How long queued messages may take before our disconnect follows (decision on the end of a
+/// connection: one second).
+const FLUSH: Duration = Duration::from_secs(1);
+/// How long a body may go on after its connection ended before it is aborted.
+const BODY_GRACE: Duration = Duration::from_secs(4);
+/// How long the socket stays open after our disconnect.
+const LINGER: Duration = Duration::from_secs(2);
+/// The same when the whole server stops.
+const LINGER_STOPPING: Duration = Duration::from_millis(500);
+/// How much is still read then.
+const LINGER_BYTES: usize = 4 << 10;

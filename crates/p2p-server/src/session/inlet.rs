@@ -1,0 +1,145 @@
+//! Where frames go: to the base protocol, or to the protocol whose code they carry.
+//!
+//! ```text
+//!   frame ─▶ base?  ── ping ──────▶ pong into the base queue
+//!              │     ── pong ──────▶ round trip
+//!              │     ── disconnect ▶ the session ends
+//!              └─ protocol's ─▶ size ─▶ decompress ─▶ its queue ─▶ body
+//! ```
+//!
+//! Pings are answered here, so they never wait for a protocol, until a protocol's queue is full:
+//! then nothing more is read, as one ordered stream allows nothing else. Thirty seconds without the
+//! protocol taking anything end the session.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use rlpx::{frame::Frame, snappy};
+use tokio::time::{Instant, timeout};
+
+use super::{Alive, End, Running, TapOf};
+use crate::{
+    Peer, base,
+    budget::PeerBudget,
+    channel::Outgoing,
+    queue::{Queue, Refused},
+    reputation::Offence,
+};
+
+/// Sorts what comes in and puts it where it belongs.
+pub(crate) struct Inlet {
+    /// Where pongs go.
+    pub(crate) base: Arc<Queue<Outgoing>>,
+    pub(crate) protocols: Arc<Vec<Running>>,
+    /// One queue for each protocol.
+    pub(crate) inbound: Vec<Arc<Queue<Outgoing>>>,
+    pub(crate) alive: Alive,
+    pub(crate) budget: PeerBudget,
+    pub(crate) peer: Peer,
+    pub(crate) tap: Option<TapOf>,
+    /// Whether payloads are compressed.
+    pub(crate) compressed: bool,
+}
+
+impl Inlet {
+    /// Takes one frame; an error ends the session.
+    pub(crate) async fn on_frame(&self, frame: Frame) -> Result<(), End> {
+        self.peer.counters().received(frame.size);
+        if frame.code < crate::capability::BASE_LENGTH {
+            return self.on_base(frame).await;
+        }
+        let owner = self.protocols.iter().zip(&self.inbound).find(|(running, _)| {
+            frame.code.checked_sub(running.offset).is_some_and(|code| code < running.length)
+        });
+        let Some((running, queue)) = owner else {
+            let text = format!("msg code out of range: {}", frame.code);
+            return Err(End::Breach { text, offence: Offence::BadMessageCode });
+        };
+        let payload = self.payload(&frame, running.max_message)?;
+        let message = Outgoing {
+            code: frame.code.saturating_sub(running.offset),
+            charge: Some(self.budget.charge(payload.len())),
+            payload,
+        };
+        self.peer.counters().message(&running.capability, message.code, true);
+        drop(frame);
+        self.deliver(running, queue, message).await
+    }
+
+    async fn on_base(&self, frame: Frame) -> Result<(), End> {
+        let now = Instant::now().into_std();
+        match frame.code {
+            base::DISCONNECT => {
+                let reason = base::read_disconnect(&frame.body, self.compressed);
+                if let Some(tap) = &self.tap {
+                    let payload = Bytes::copy_from_slice(&frame.body);
+                    tap.frame(false, frame.code, payload, frame.wire.unwrap_or_default());
+                }
+                Err(End::Remote(reason))
+            }
+            base::PING => {
+                self.payload(&frame, BASE_MESSAGE)?;
+                self.alive.lock().on_ping(now)?;
+                let pong = Outgoing {
+                    code: base::PONG,
+                    payload: Bytes::from_static(base::EMPTY_LIST),
+                    charge: None,
+                };
+                // Waits while sixteen answers wait to be written: a peer that pings and does not
+                // read is not read either (M-05). A closed queue means the session ends anyway.
+                let _ = self.base.push(pong, || ()).await;
+                Ok(())
+            }
+            base::PONG => {
+                self.payload(&frame, BASE_MESSAGE)?;
+                if let Some(time) = self.alive.lock().on_pong(now) {
+                    self.peer.counters().set_round_trip(time);
+                }
+                Ok(())
+            }
+            // A second hello, or a code nobody has given a meaning (L-09).
+            _ => self.payload(&frame, snappy::MAX_MESSAGE).map(drop),
+        }
+    }
+
+    /// The payload in clear. Its size is checked before memory is set aside for it.
+    fn payload(&self, frame: &Frame, limit: usize) -> Result<Bytes, End> {
+        let payload = if self.compressed {
+            snappy::decompress(&frame.body, limit).map_err(End::from_frame)?
+        } else if frame.body.len() > limit {
+            let text =
+                format!("message of {} bytes is over the limit of {limit}", frame.body.len());
+            return Err(End::Breach { text, offence: Offence::BadCompression });
+        } else {
+            Bytes::copy_from_slice(&frame.body)
+        };
+        if let Some(tap) = &self.tap {
+            tap.frame(false, frame.code, payload.clone(), frame.wire.clone().unwrap_or_default());
+        }
+        Ok(payload)
+    }
+
+    async fn deliver(
+        &self,
+        running: &Running,
+        queue: &Queue<Outgoing>,
+        mut message: Outgoing,
+    ) -> Result<(), End> {
+        let mut seen = queue.taken();
+        loop {
+            match queue.try_push(message, || ()) {
+                Ok(()) => return Ok(()),
+                // The body has stopped reading; the session goes on until it ends.
+                Err(Refused::Closed) => return Ok(()),
+                Err(Refused::Full(back)) => message = back,
+            }
+            let stuck = || End::Stuck(running.capability.clone());
+            seen = timeout(STUCK, queue.progress(seen)).await.map_err(|_| stuck())?;
+        }
+    }
+}
+
+/// How long a protocol may take nothing while its queue is full.
+const STUCK: Duration = Duration::from_secs(30);
+/// The largest ping or pong, in bytes of payload: it is an empty list, with room for a newer form.
+const BASE_MESSAGE: usize = 1 << 10;

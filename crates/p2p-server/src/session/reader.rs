@@ -1,0 +1,218 @@
+//! The reader task: takes frames off the wire and hands messages to the protocols.
+//!
+//! ```text
+//!   socket ─▶ fill ─▶ frame ─▶ inlet          a frame at a time
+//!              ▲ deadline, pace, memory
+//! ```
+//!
+//! While the inlet waits for a protocol nothing is read, and the clock that watches the peer rests.
+
+use std::time::Duration;
+
+use rlpx::{frame::Frame, stream::Reader};
+use tokio::{
+    io::AsyncRead,
+    sync::watch,
+    task,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{Close, End, inlet::Inlet};
+use crate::budget::{Charge, PeerBudget, Turn};
+
+/// The task that owns the reading half.
+pub(crate) struct ReaderTask<R> {
+    pub(crate) reader: Reader<R>,
+    pub(crate) first_frame: Option<Frame>,
+    pub(crate) inlet: Inlet,
+    pub(crate) closing: watch::Receiver<Close>,
+}
+
+impl<R: AsyncRead + Unpin> ReaderTask<R> {
+    /// Reads until the session ends; gives the reading half back for the last bytes.
+    pub(crate) async fn run(mut self) -> (Reader<R>, Option<End>) {
+        let mut closing = self.closing.clone();
+        let end = tokio::select! {
+            biased;
+            _ = closing.wait_for(|close| *close != Close::Open) => None,
+            end = self.pump() => Some(end),
+        };
+        (self.reader, end)
+    }
+
+    async fn pump(&mut self) -> End {
+        let mut work = Work::default();
+        let mut intake = Intake::new(self.inlet.budget.charge(0));
+        loop {
+            let next = match self.first_frame.take() {
+                Some(frame) => Ok(Some(frame)),
+                None => self.reader.try_frame(),
+            };
+            match next {
+                Ok(Some(frame)) => {
+                    let size = frame.size;
+                    if let Err(end) = self.inlet.on_frame(frame).await {
+                        return end;
+                    }
+                    intake.next_frame();
+                    if work.is_enough(size) {
+                        // Decoding from memory never yields by itself, and others want to run.
+                        task::yield_now().await;
+                    }
+                }
+                Ok(None) => {
+                    if let Err(end) = self.fill(&mut intake).await {
+                        return end;
+                    }
+                }
+                Err(error) => return End::from_frame(error),
+            }
+        }
+    }
+
+    /// Reads once from the socket, or lets a deadline pass.
+    async fn fill(&mut self, intake: &mut Intake) -> Result<(), End> {
+        let announced = self.reader.announced();
+        intake.charge.resize(self.reader.buffered());
+        if let Some(size) = announced
+            && intake.turn.is_none()
+        {
+            intake.turn = wait_for_memory(&self.inlet.budget, size, &mut intake.pace).await?;
+        }
+        let deadline = intake.pace.deadline(Instant::now(), announced.is_some())?;
+        match timeout_at(deadline, self.reader.fill()).await {
+            Ok(Ok(0)) => Err(End::Eof),
+            Ok(Ok(read)) => {
+                intake.pace.received(read);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(End::Io(error)),
+            Err(_) => {
+                self.reader.shrink();
+                intake.pace.on_deadline(announced.is_some())
+            }
+        }
+    }
+}
+
+/// Waits until a frame of `size` bytes may be read further.
+async fn wait_for_memory(
+    budget: &PeerBudget,
+    size: usize,
+    pace: &mut Pace,
+) -> Result<Option<Turn>, End> {
+    if !budget.must_wait(size) {
+        return Ok(budget.admit(size).await);
+    }
+    let turn = timeout(STUCK, budget.admit(size)).await.map_err(|_| End::Budget)?;
+    // The time we did not read is not the peer's.
+    *pace = Pace::new(Instant::now());
+    Ok(turn)
+}
+
+/// What belongs to the frame that is being read.
+#[derive(Debug)]
+struct Intake {
+    pace: Pace,
+    charge: Charge,
+    turn: Option<Turn>,
+}
+
+impl Intake {
+    fn new(charge: Charge) -> Self {
+        Self { pace: Pace::new(Instant::now()), charge, turn: None }
+    }
+
+    fn next_frame(&mut self) {
+        self.turn = None;
+        self.pace = Pace::new(Instant::now());
+    }
+}
+
+/// How much was decoded since others last had a turn.
+#[derive(Debug, Default)]
+struct Work {
+    frames: usize,
+    bytes: usize,
+}
+
+impl Work {
+    fn is_enough(&mut self, size: usize) -> bool {
+        self.frames = self.frames.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(size);
+        let enough = self.frames >= YIELD_FRAMES || self.bytes >= YIELD_BYTES;
+        if enough {
+            *self = Self::default();
+        }
+        enough
+    }
+}
+
+/// Whether what comes in comes fast enough.
+///
+/// Until a header has arrived, thirty seconds in all, which is also how silence is noticed. Once one
+/// has, a KiB a second over every ten seconds (L-03).
+#[derive(Debug)]
+struct Pace {
+    started: Instant,
+    body: Option<(Instant, usize)>,
+    shrunk: bool,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { started: now, body: None, shrunk: false }
+    }
+
+    /// When to look again, at the latest.
+    fn deadline(&mut self, now: Instant, in_body: bool) -> Result<Instant, End> {
+        if !in_body {
+            let idle = self.started + IDLE;
+            return Ok(if self.shrunk { idle } else { idle.min(self.started + IDLE_SHRINK) });
+        }
+        let (since, bytes) = *self.body.get_or_insert((now, 0));
+        let end = since + PROGRESS_WINDOW;
+        if now < end {
+            return Ok(end);
+        }
+        if bytes < PROGRESS_BYTES {
+            return Err(End::ReadTimeout);
+        }
+        self.body = Some((now, 0));
+        Ok(now + PROGRESS_WINDOW)
+    }
+
+    fn on_deadline(&mut self, in_body: bool) -> Result<(), End> {
+        if in_body {
+            // The next deadline judges the window.
+            return Ok(());
+        }
+        if self.shrunk {
+            return Err(End::ReadTimeout);
+        }
+        self.shrunk = true;
+        Ok(())
+    }
+
+    fn received(&mut self, bytes: usize) {
+        if let Some((_, sum)) = &mut self.body {
+            *sum = sum.saturating_add(bytes);
+        }
+    }
+}
+
+/// How long a connection may be silent.
+///
+/// Source: ethereum/go-ethereum:p2p/transport.go, `frameReadTimeout`.
+const IDLE: Duration = Duration::from_secs(30);
+/// After this much silence a grown buffer is given back.
+const IDLE_SHRINK: Duration = Duration::from_secs(2);
+/// The time over which a frame's progress is averaged.
+const PROGRESS_WINDOW: Duration = Duration::from_secs(10);
+/// What must arrive in that time, in bytes.
+const PROGRESS_BYTES: usize = 10 << 10;
+/// How long memory may be short.
+const STUCK: Duration = Duration::from_secs(30);
+/// After so many frames, or so many bytes, others have a turn.
+const YIELD_FRAMES: usize = 64;
+const YIELD_BYTES: usize = 256 << 10;

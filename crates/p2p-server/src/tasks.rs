@@ -1,0 +1,137 @@
+//! The server's tasks: every one is owned here, so that at the end none is left.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::{Future, poll_fn},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    task::{Id, JoinError, JoinSet},
+    time::{Instant, timeout_at},
+};
+
+/// A set of named tasks.
+#[derive(Default)]
+pub(crate) struct Tasks(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    // bound: pending connections, peers, dials and the server's own three
+    set: JoinSet<()>,
+    // bound: one for each task in `set`
+    names: BTreeMap<Id, &'static str>,
+    closed: bool,
+}
+
+impl Tasks {
+    /// Runs `task` until it ends or the set is shut down. After that nothing is started any more.
+    pub(crate) fn spawn<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        let handle = state.set.spawn(task);
+        state.names.insert(handle.id(), name);
+    }
+
+    /// Waits for the next task to end and forgets it. Never resolves while there is none.
+    pub(crate) async fn reap(&self) {
+        let ended = poll_fn(|cx| {
+            let mut state = self.lock();
+            match state.set.poll_join_next_with_id(cx) {
+                std::task::Poll::Ready(Some(ended)) => std::task::Poll::Ready(ended),
+                _ => std::task::Poll::Pending,
+            }
+        });
+        let ended = ended.await;
+        self.forget(ended);
+    }
+
+    /// Waits until all have ended, `limit` at most; then aborts the rest and returns their names.
+    pub(crate) async fn shut_down(&self, limit: Duration) -> Vec<&'static str> {
+        self.lock().closed = true;
+        let deadline = Instant::now() + limit;
+        let all = async {
+            loop {
+                let next = poll_fn(|cx| self.lock().set.poll_join_next_with_id(cx)).await;
+                match next {
+                    Some(ended) => self.forget(ended),
+                    None => return,
+                }
+            }
+        };
+        if timeout_at(deadline, all).await.is_ok() {
+            return Vec::new();
+        }
+        let left = {
+            let mut state = self.lock();
+            state.set.abort_all();
+            state.names.values().copied().collect()
+        };
+        while let Some(ended) = poll_fn(|cx| self.lock().set.poll_join_next_with_id(cx)).await {
+            self.forget(ended);
+        }
+        left
+    }
+
+    /// How many tasks there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().set.len()
+    }
+
+    fn forget(&self, ended: Result<(Id, ()), JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        let name = self.lock().names.remove(&id);
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            tracing::error!(task = name.unwrap_or("?"), %error, "task panicked");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks").field("running", &self.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_end_is_aborted_and_named() {
+        let tasks = Tasks::default();
+        tasks.spawn("quick", async {});
+        tasks.spawn("stubborn", std::future::pending());
+
+        let left = tasks.shut_down(Duration::from_secs(5)).await;
+
+        assert_eq!(left, ["stubborn"]);
+        assert_eq!(tasks.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn nothing_starts_after_the_end() {
+        let tasks = Tasks::default();
+
+        tasks.shut_down(Duration::ZERO).await;
+        tasks.spawn("late", std::future::pending());
+
+        assert_eq!(tasks.len(), 0);
+    }
+}
