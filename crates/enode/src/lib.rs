@@ -46,8 +46,9 @@
 //!   checks. Whoever holds a [`NodeRecord`] holds one whose signature is valid.
 //! * A [`SecretKey`] is wiped on drop and never printed; its file is never replaced.
 //! * No input makes a parser panic, recurse, or allocate by a length that the input claims.
-//! * Accepts and refuses what go-ethereum does. Deliberate differences: DNS names stay names, and a
-//!   malformed key file is an error instead of a new identity.
+//! * Accepts and refuses what go-ethereum does. Deliberate differences: DNS names stay names,
+//!   percent escapes in URLs are not decoded, and a malformed key file is an error instead of a new
+//!   identity.
 //!
 //! It needs nothing from below.
 //!

@@ -39,18 +39,27 @@ fn urls_are_refused_unless_ours_says_otherwise() {
         let url = &case.url;
         let parsed = url.parse::<Enode>();
 
-        match case.ours.as_deref() {
-            None => assert_eq!(parsed.is_ok(), case.error.is_none(), "{url}"),
-            Some("valid: a DNS name, kept as hostname") => {
-                let node = parsed.unwrap();
-                let name = url.split_once('@').and_then(|(_, host)| host.rsplit_once(':')).unwrap();
-                assert_eq!(node.host(), Some(&Host::Name(name.0.to_owned())), "{url}");
-                assert_eq!((node.ip(), node.tcp_addr()), (None, None), "{url}");
-                assert_eq!(node.to_string(), *url);
-            }
-            Some(other) => panic!("{url}: unknown rule {other:?}"),
+        // What `ours` says stands in the place of the reference program's answer.
+        let valid = match case.ours.as_deref() {
+            Some(ours) if ours.starts_with("valid") => true,
+            Some(ours) => panic!("{url}: unknown rule {ours:?}"),
+            None => case.error.is_none(),
+        };
+        assert_eq!(parsed.is_ok(), valid, "{url}: {parsed:?}");
+        if case.ours.is_some_and(|ours| ours.contains("DNS name")) {
+            is_kept_as_name(url, &parsed.unwrap());
         }
     }
+}
+
+#[track_caller]
+fn is_kept_as_name(url: &str, node: &Enode) {
+    let (_, address) = url.split_once('@').unwrap();
+    let (name, _) = address.rsplit_once(':').unwrap();
+
+    assert_eq!(node.host(), Some(&Host::Name(name.to_owned())), "{url}");
+    assert_eq!((node.ip(), node.tcp_addr(), node.udp_addr()), (None, None, None), "{url}");
+    assert_eq!(node.to_string(), url);
 }
 
 #[derive(Deserialize)]
