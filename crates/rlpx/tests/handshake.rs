@@ -1,5 +1,7 @@
 //! How two sides agree on keys, and what happens when one of them does not play along.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use std::time::Duration;

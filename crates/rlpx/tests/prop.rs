@@ -1,5 +1,7 @@
 //! Properties: what holds for every message and every way to cut the bytes.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use bytes::BytesMut;

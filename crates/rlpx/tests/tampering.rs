@@ -1,5 +1,7 @@
 //! Nothing that was changed on its way is accepted: every bit, and every cut.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use bytes::{Bytes, BytesMut};
