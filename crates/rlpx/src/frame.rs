@@ -458,3 +458,31 @@ const WARM: usize = 16 * 1024;
 
 /// Plain payloads below this length are copied out of the read buffer, in bytes.
 const PIN: usize = 4 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use enode::keccak256;
+
+    use super::*;
+
+    /// The published frame: its tags were made with a hash that does nothing, so only what is
+    /// encrypted can be compared.
+    #[test]
+    fn published_frame_is_encrypted_as_published() {
+        let secret = keccak256(b"");
+        let mut egress = Egress::new(&secret, &secret, Keccak::default());
+        let mut out = BytesMut::new();
+
+        egress.frame(8, &const_hex::decode("c401020304").unwrap(), &mut out).unwrap();
+
+        assert_eq!(const_hex::encode(&out[..16]), "00828ddae471818bb0bfa6b551d1cb42");
+        assert_eq!(const_hex::encode(&out[32..48]), "ba628a4ba590cb43f7848f41c4382885");
+    }
+
+    #[test]
+    fn sizes_are_padded_to_whole_blocks() {
+        for (size, want) in [(0, 48), (1, 64), (16, 64), (17, 80), (MAX_SIZE, 16_777_264)] {
+            assert_eq!(wire_len(size), want);
+        }
+    }
+}

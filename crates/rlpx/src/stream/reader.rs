@@ -140,7 +140,10 @@ impl<R> Reader<R> {
         }
         let spare = self.buffer.capacity().saturating_sub(self.buffer.len());
         // Growing for every few bytes would move a large body once for each packet it comes in.
-        if spare < missing.clamp(1, LEAST) && !self.buffer.try_reclaim(room) {
+        let least = missing.clamp(1, LEAST);
+        // Going back to the start of the memory is free when nothing has to move there.
+        let wanted = if self.buffer.is_empty() { room } else { least };
+        if spare < wanted && !self.buffer.try_reclaim(room) && spare < least {
             self.grow(room);
         }
     }
@@ -158,9 +161,9 @@ impl<R> Reader<R> {
         self.allocated = self.buffer.capacity();
     }
 
-    /// A read that fills all the room there was says that more is waiting.
-    fn look_ahead(&mut self, full: bool) {
-        if full && self.ingress.max_frame() > LARGE {
+    /// A read that brings as much as was looked ahead for says that more is waiting.
+    fn look_ahead(&mut self, read: usize) {
+        if read >= self.ahead && self.ingress.max_frame() > LARGE {
             self.ahead = self.ahead.saturating_mul(2).min(STEP);
         }
     }
@@ -212,7 +215,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         self.make_room();
         // The future of one read holds nothing but the two borrows, so it may be dropped pending.
         let read = ready!(pin!(self.io.read_buf(&mut self.buffer)).poll(cx))?;
-        self.look_ahead(self.buffer.len() == self.buffer.capacity());
+        self.look_ahead(read);
         Poll::Ready(Ok(read))
     }
 }

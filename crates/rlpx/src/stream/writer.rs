@@ -33,8 +33,8 @@ pub struct Writer<W> {
     output: BytesMut,
     /// The most that waited in `output` since it was last empty, in bytes.
     peak: usize,
-    /// The most that `output` held at once since its memory was last given back, in bytes.
-    grown: usize,
+    /// What `output` holds on to, in bytes; its own `capacity` counts from its position only.
+    allocated: usize,
     /// Flushes of modest size since the last large one.
     calm: u32,
     snappy: bool,
@@ -43,7 +43,7 @@ pub struct Writer<W> {
 impl<W> Writer<W> {
     /// Writes what `egress` makes to `io`.
     pub fn new(io: W, egress: Egress) -> Self {
-        Self { io, egress, output: BytesMut::new(), peak: 0, grown: 0, calm: 0, snappy: false }
+        Self { io, egress, output: BytesMut::new(), peak: 0, allocated: 0, calm: 0, snappy: false }
     }
 
     /// Encodes a message into the output buffer and returns its frame's length, in bytes.
@@ -76,12 +76,18 @@ impl<W> Writer<W> {
     pub fn push_compressed(&mut self, code: u64, compressed: &[u8]) -> Result<usize, FrameError> {
         let wire = self.egress.frame(code, compressed, &mut self.output)?;
         self.peak = self.peak.max(self.output.len());
+        self.allocated = self.allocated.max(self.output.capacity());
         Ok(wire)
     }
 
     /// The encoded bytes that were not written yet, oldest first.
     pub fn pending(&self) -> &[u8] {
         &self.output
+    }
+
+    /// How many bytes of memory the output buffer holds.
+    pub fn allocated(&self) -> usize {
+        self.allocated
     }
 
     /// Turns compression on or off, from the next message on.
@@ -99,16 +105,15 @@ impl<W> Writer<W> {
     pub fn shrink(&mut self) {
         if self.output.is_empty() {
             self.output = BytesMut::new();
-            self.grown = 0;
+            self.allocated = 0;
         }
     }
 
     /// Everything was written: gives back a large buffer if it has not been needed for a while.
     fn drained(&mut self) {
-        self.grown = self.grown.max(self.peak);
         self.calm = if self.peak > LARGE { 0 } else { self.calm.saturating_add(1) };
         self.peak = 0;
-        if self.grown > LARGE && self.calm >= CALM {
+        if self.allocated > LARGE && self.calm >= CALM {
             self.shrink();
         }
     }

@@ -2,6 +2,7 @@
 //! codec to hold ours against.
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 pub mod reference;
 

@@ -3,6 +3,8 @@
 //! Tests use it to write frames that ours would never write, and as the oracle for those that it
 //! does; the bench uses it as the yardstick.
 
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "shared by tests and a bench")]
+
 use aes::Aes256;
 use cipher::{BlockCipherEncrypt as _, KeyInit as _, KeyIvInit as _, StreamCipher as _};
 use sha3::{Digest as _, Keccak256};
