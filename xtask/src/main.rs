@@ -19,11 +19,13 @@
 )]
 
 mod bench;
+mod book;
 mod examples;
 mod interop;
 mod keccak;
 mod process;
 mod terminal;
+mod tidy;
 mod workspace;
 
 use std::path::PathBuf;
@@ -54,8 +56,7 @@ fn main() -> ExitCode {
     after_help = "Examples:\n  \
         cargo xtask examples          run every chapter and check it\n  \
         cargo xtask examples A3       run one\n  \
-        cargo xtask tidy              check layers, bounds, comments and the book's includes\n  \
-        cargo xtask ci                everything that must hold before a merge"
+        cargo xtask tidy              check layers, bounds, comments and the book's includes"
 )]
 struct Arguments {
     /// Workspace to work on, if not the one this command was started in
@@ -69,6 +70,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Examples(examples::Arguments),
+    Tidy(tidy::Arguments),
+    Book(book::Arguments),
     Bench(bench::Arguments),
     Interop(interop::Arguments),
 }
@@ -89,6 +92,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find(arguments.root)?;
     match arguments.command {
         Command::Examples(arguments) => examples::run(&workspace, &arguments),
+        Command::Tidy(arguments) => tidy::run(&workspace, &arguments),
+        Command::Book(arguments) => book::run(&workspace, &arguments),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Interop(arguments) => interop::run(&workspace, &arguments),
     }
