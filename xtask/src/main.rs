@@ -20,6 +20,7 @@
 
 mod bench;
 mod book;
+mod ci;
 mod examples;
 mod interop;
 mod keccak;
@@ -56,7 +57,8 @@ fn main() -> ExitCode {
     after_help = "Examples:\n  \
         cargo xtask examples          run every chapter and check it\n  \
         cargo xtask examples A3       run one\n  \
-        cargo xtask tidy              check layers, bounds, comments and the book's includes"
+        cargo xtask tidy              check layers, bounds, comments and the book's includes\n  \
+        cargo xtask ci                everything that must hold before a merge"
 )]
 struct Arguments {
     /// Workspace to work on, if not the one this command was started in
@@ -74,6 +76,7 @@ enum Command {
     Book(book::Arguments),
     Bench(bench::Arguments),
     Interop(interop::Arguments),
+    Ci(ci::Arguments),
 }
 
 /// The caller asked for something that does not exist: exit code 2, as for a wrong flag.
@@ -96,6 +99,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Book(arguments) => book::run(&workspace, &arguments),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Interop(arguments) => interop::run(&workspace, &arguments),
+        Command::Ci(arguments) => ci::run(&workspace, &arguments),
     }
 }
 
