@@ -1,33 +1,96 @@
 //! Nothing that a peer can fill grows without a bound that somebody wrote down.
+//!
+//! The mark stands where the queue or map is made, or at the field it is made for:
+//!
+//! ```text
+//!   // bound: max_static, then adding is an error
+//!   statics: BTreeMap<NodeId, Static>,               ...   statics: BTreeMap::new(),
+//! ```
+//!
+//! A struct that derives `Default` makes its fields without a line of their own, so there the
+//! field is where it must stand.
 
-use crate::tidy::source::Source;
+use std::collections::BTreeSet;
+
+use crate::tidy::source::{Source, has_word};
 use crate::tidy::tree::{Finding, Tree};
 
 /// Every queue and map made in a crate has `// bound:` beside it, and none is unbounded.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
+    let sources = tree.sources().filter(|(path, _)| in_crate_source(path));
+    sources.flat_map(|(path, source)| check_file(path, &source)).collect()
+}
+
+fn check_file(path: &str, source: &Source<'_>) -> Vec<Finding> {
+    let marked = marked_fields(source);
+    let derived = fields_of_default(source);
     let mut findings = Vec::new();
-    for (path, source) in tree.sources().filter(|(path, _)| in_crate_source(path)) {
-        for (number, line) in source.lines() {
-            let line = without_turbofish(line);
-            if let Some(word) = unbounded(&line) {
-                let text = format!(
-                    "`{word}` has no bound; use `mpsc::channel(N)` and say with `{MARK}` what \
-                     happens when it is full"
-                );
-                findings.push(Finding::new(path, number, text));
-                continue;
-            }
-            let in_test = source.is_test(number) || path.ends_with("/tests.rs");
-            if let Some(what) = grows(&line).filter(|_| !in_test && !is_marked(&source, number)) {
-                let text = format!(
-                    "`{what}` without its bound; say on this line or up to {REACH} above: \
-                     `{MARK} 64 messages, then stop reading the socket`"
-                );
-                findings.push(Finding::new(path, number, text));
-            }
+    for (number, line) in source.lines() {
+        let line = without_turbofish(line);
+        if let Some(word) = unbounded(&line) {
+            let text = format!(
+                "`{word}` has no bound; use `mpsc::channel(N)` and say with `{MARK}` what happens \
+                 when it is full"
+            );
+            findings.push(Finding::new(path, number, text));
+            continue;
+        }
+        let in_test = source.is_test(number) || path.ends_with("/tests.rs");
+        let of_marked = field_name(&line).is_some_and(|name| marked.contains(name));
+        if in_test || of_marked || is_marked(source, number) {
+            continue;
+        }
+        let declared = || declared(&line).filter(|_| derived.contains(&number)).map(str::to_owned);
+        if let Some(what) = grows(&line).or_else(declared) {
+            let text = format!(
+                "`{what}` without its bound; say here, at most {REACH} lines above, or at the \
+                 field: `{MARK} 64 messages, then stop reading the socket`"
+            );
+            findings.push(Finding::new(path, number, text));
         }
     }
     findings
+}
+
+/// Names of fields that are queues or maps and say their bound.
+fn marked_fields<'a>(source: &'a Source<'_>) -> BTreeSet<&'a str> {
+    let fields = source
+        .lines()
+        .filter(|(number, line)| declared(line).is_some() && is_marked(source, *number));
+    fields.filter_map(|(_, line)| field_name(line)).collect()
+}
+
+/// Numbers of the lines within a struct that derives `Default`.
+fn fields_of_default(source: &Source<'_>) -> BTreeSet<usize> {
+    let mut inside = BTreeSet::new();
+    let (mut derives, mut in_struct) = (false, false);
+    for (number, line) in source.lines() {
+        if line.trim_start().starts_with("#[derive") {
+            derives = has_word(line, "Default");
+        } else if derives && has_word(line, "struct") {
+            in_struct = true;
+        }
+        if in_struct {
+            inside.insert(number);
+        }
+        if line.starts_with('}') || line.ends_with(';') {
+            (derives, in_struct) = (false, false);
+        }
+    }
+    inside
+}
+
+/// The field that a line declares or fills: `pub(crate) name: ...`.
+fn field_name(line: &str) -> Option<&str> {
+    let (before, after) = line.split_once(':')?;
+    let name = before.trim().rsplit(' ').next()?;
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (is_name && !after.starts_with(':')).then_some(name)
+}
+
+/// The collection that a line names as a type.
+fn declared(line: &str) -> Option<&'static str> {
+    COLLECTIONS.into_iter().find(|name| has_word(line, name) && line.contains(&format!("{name}<")))
 }
 
 fn in_crate_source(path: &str) -> bool {
@@ -35,8 +98,17 @@ fn in_crate_source(path: &str) -> bool {
     parts.next() == Some("crates") && parts.nth(1) == Some("src")
 }
 
+/// Whether a bound is said on this line, or above it before the next line that needs its own.
 fn is_marked(source: &Source<'_>, number: usize) -> bool {
-    (number.saturating_sub(REACH)..=number).any(|near| source.raw(near).contains(MARK))
+    if source.raw(number).contains(MARK) {
+        return true;
+    }
+    let above = (number.saturating_sub(REACH)..number).rev();
+    let mut own = above.take_while(|near| {
+        let line = source.code(*near);
+        grows(&without_turbofish(line)).is_none() && declared(line).is_none()
+    });
+    own.any(|near| source.raw(near).contains(MARK))
 }
 
 /// What a line uses that has no bound at all.
@@ -173,6 +245,39 @@ mod tests {
             ("xtask/src/x.rs", "HashMap::new()"),
         ]);
         assert_eq!(check(&elsewhere), []);
+    }
+
+    #[test]
+    fn a_bound_at_the_field_holds_where_the_field_is_filled() {
+        let text = "\
+struct Set {
+    // bound: max_peers, then refuse
+    peers: HashMap<Id, Peer>,
+    seen: HashSet<Id>,
+}
+fn new() -> Set { Set {
+    peers: HashMap::new(),
+    seen: HashSet::new(),
+} }";
+
+        assert_eq!(places(&findings(text)), ["crates/a/src/lib.rs:12"]);
+    }
+
+    #[test]
+    fn a_field_that_default_makes_says_its_bound_itself() {
+        let text = "\
+#[derive(Debug, Default)]
+struct Set {
+    peers: HashMap<Id, Peer>,
+    // bound: max_peers
+    seen: HashSet<Id>,
+}
+#[derive(Debug)]
+struct View {
+    peers: HashMap<Id, Peer>,
+}";
+
+        assert_eq!(places(&findings(text)), ["crates/a/src/lib.rs:7"]);
     }
 
     fn findings(text: &str) -> Vec<Finding> {

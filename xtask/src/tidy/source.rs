@@ -49,6 +49,12 @@ impl<'a> Source<'a> {
         number.checked_sub(1).and_then(|index| self.raw.get(index)).copied().unwrap_or_default()
     }
 
+    /// The line without comments and strings, or nothing beyond the ends.
+    pub(crate) fn code(&self, number: usize) -> &str {
+        let index = number.checked_sub(1);
+        index.and_then(|index| self.code.get(index)).map_or("", String::as_str)
+    }
+
     /// Names of modules that are declared here for tests alone: `#[cfg(test)] mod name;`
     pub(crate) fn test_modules(&self) -> Vec<&str> {
         let declared = self.lines().filter(|(number, _)| self.is_test(*number));
