@@ -27,7 +27,7 @@ pub(crate) fn keccak256(input: &[u8]) -> [u8; 32] {
     hash
 }
 
-/// Keccak-f[1600]; lane (x, y) is at `x + 5 * y`.
+/// The permutation Keccak-f of 1600 bits; lane (x, y) is at `x + 5 * y`.
 fn permute(state: &mut [u64; 25]) {
     let mut lfsr = 1u8;
     for _ in 0..ROUNDS {
