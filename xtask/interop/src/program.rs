@@ -77,19 +77,16 @@ async fn prepare_go() -> Result<Result<Program, Absence>> {
     progress(&format!("{}, {}", text(&version.stdout), "looking for the modules of the Go peer"));
     // Resolves and, the first time, downloads every package needed. It compiles nothing, so what
     // goes wrong here is missing on this machine and no fault of the program.
-    let listed = run(go(&source).args(["list", "-deps", "."]), DOWNLOAD).await?;
-    if !listed.status.success() {
-        return Ok(Err(Absence(format!(
-            "the modules of the Go peer are not to be had: {}",
-            last_lines(&listed.stderr)
-        ))));
+    if let Err(said) = attempt(go(&source).args(["list", "-deps", "."])).await {
+        let why = format!("the modules of the Go peer are not to be had: {}", gist(&said));
+        return Ok(Err(Absence(why)));
     }
     progress("building the Go peer (about a minute the first time)");
     // One compiler at a time: whoever runs this is running other builds as well.
     let mut build = go(&source);
     build.args(["build", "-p", "1", "-trimpath", "-buildvcs=false", "-o"]).arg(&binary).arg(".");
     let built = run(&mut build, BUILD).await?;
-    ensure!(built.status.success(), "the Go peer does not build: {}", last_lines(&built.stderr));
+    ensure!(built.status.success(), "the Go peer does not build: {}", text(&built.stderr));
     Ok(Ok(Program { kind: Kind::Geth, command: vec![binary] }))
 }
 
@@ -141,18 +138,26 @@ async fn install_packages(home: &Path) -> Result<Result<(), Absence>> {
     std::fs::write(&installed, wanted)?;
     let mut npm = Command::new("npm");
     npm.current_dir(home).args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
-    let output = run(&mut npm, DOWNLOAD).await?;
-    if output.status.success() {
-        return Ok(Ok(()));
-    }
+    // Its own patience with an unreachable registry is many minutes.
+    npm.args(["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"]);
+    let Err(said) = attempt(&mut npm).await else { return Ok(Ok(())) };
     // The lock file doubles as the mark of a finished installation.
     std::fs::remove_file(&installed)?;
-    let said = last_lines(&output.stderr);
     // These two are a lock file at odds with the manifest or with the packages: ours to repair.
     if said.contains("EUSAGE") || said.contains("EINTEGRITY") {
         bail!("npm refuses the lock file: {said}");
     }
-    Ok(Err(Absence(format!("the packages of the Node peer are not to be had: {said}"))))
+    let why = format!("the packages of the Node peer are not to be had: {}", gist(&said));
+    Ok(Err(Absence(why)))
+}
+
+/// Runs a command that downloads; what it complained about, if it fails or does not end.
+async fn attempt(command: &mut Command) -> Result<(), String> {
+    match run(command, DOWNLOAD).await {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(text(&output.stderr)),
+        Err(error) => Err(format!("{error:#}")),
+    }
 }
 
 /// Runs a command to its end.
@@ -173,11 +178,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim().to_owned()
 }
 
-/// The end of what a tool printed, on one line.
-fn last_lines(bytes: &[u8]) -> String {
-    let all = text(bytes);
-    let lines: Vec<&str> = all.lines().filter(|line| !line.contains("npm warn")).collect();
-    lines[lines.len().saturating_sub(6)..].join(" | ")
+/// The beginning of a complaint, which names its cause, on one line.
+fn gist(said: &str) -> String {
+    let lines = said.lines().filter(|line| !line.contains("npm warn")).take(2);
+    lines.collect::<Vec<_>>().join(" | ")
 }
 
 /// Where the sources of a foreign peer lie.
@@ -232,12 +236,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_end_of_a_long_complaint_is_kept() {
-        let said: String = (0..20).map(|n| format!("line {n}\n")).collect();
+    fn only_the_cause_of_a_long_complaint_is_kept() {
+        let said = "npm warn old\nnpm error code EOFFLINE\nnpm error no network\nnpm error bye";
 
-        let kept = last_lines(said.as_bytes());
-
-        assert!(kept.ends_with("line 19"));
-        assert!(!kept.contains("line 13"));
+        assert_eq!(gist(said), "npm error code EOFFLINE | npm error no network");
     }
 }
