@@ -13,6 +13,8 @@
 //!
 //! Spec: ethereum/devp2p:rlpx.md, SEC 1 v2.
 
+mod file;
+
 use std::{fmt, hash};
 
 use k256::{
@@ -26,6 +28,7 @@ use rand::Rng;
 use sha3::{Digest as _, Keccak256};
 use zeroize::Zeroizing;
 
+pub use self::file::KeyFileError;
 use crate::NodeId;
 
 /// A secp256k1 secret key: what proves a node's identity.
