@@ -203,14 +203,16 @@ impl Bare {
         self.send(code, EMPTY_LIST).await
     }
 
-    /// Sends a Disconnect in one of its forms.
+    /// Sends a Disconnect in one of its forms and closes our direction, as a server does: ethereumjs
+    /// answers by closing its own and reports the end when both are closed.
     ///
     /// # Errors
     ///
     /// When the connection is gone.
     pub(crate) async fn send_disconnect(&mut self, reason: u8, form: Form) -> Result<()> {
         self.writer.set_snappy(!form.is_plain());
-        self.send(DISCONNECT, &form.encode(reason)).await
+        self.send(DISCONNECT, &form.encode(reason)).await?;
+        Ok(self.writer.shutdown().await?)
     }
 
     /// Waits for a message with this code and an empty list in it, passing over others.

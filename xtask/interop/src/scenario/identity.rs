@@ -52,9 +52,10 @@ pub(super) async fn wrong_hello_to_them(program: Program, dialer: Dialer) -> Res
         Kind::Geth => UNEXPECTED_IDENTITY,
         Kind::Js => INVALID_IDENTITY,
     };
-    same("their reason", bare.expect_disconnect().await?.code, expected)?;
+    let disconnect = bare.expect_disconnect().await?;
+    same("their reason", disconnect.code, expected)?;
     theirs.expect_none_so_far("peer")?;
-    Ok(format!("refused with {expected:#04x}"))
+    Ok(format!("refused with {expected:#04x} in {}", disconnect.form))
 }
 
 /// Their Hello claims a key that the handshake did not prove: our server says 0x09.

@@ -28,7 +28,7 @@ pub(super) async fn their_ping(program: Program, dialer: Dialer) -> Result<Strin
     match program.kind {
         // Its server pings on its own clock only; the bare connection does when told to.
         Kind::Geth => {
-            let mut ours = Ours::start().await?;
+            let ours = Ours::start().await?;
             let mut theirs = ours.meet_raw(&program, dialer, &[]).await?;
             theirs.expect("hello").await?;
             theirs.command(json!({ "cmd": "ping" })).await?;
