@@ -48,8 +48,8 @@ impl Identity {
     pub(crate) fn random() -> Self {
         let key = SecretKey::random();
         let claimed = key.public_key();
-        let foo = WireCapability { name: foo::NAME.into(), version: foo::VERSION };
-        Self { key, claimed, capabilities: vec![foo] }
+        let capability = WireCapability { name: foo::NAME.into(), version: foo::VERSION };
+        Self { key, claimed, capabilities: vec![capability] }
     }
 
     /// The Hello claims this key instead.
@@ -100,7 +100,9 @@ impl Form {
     }
 
     fn encode(self, reason: u8) -> Vec<u8> {
-        if self.is_list() { alloy_rlp::encode([reason].as_slice()) } else { alloy_rlp::encode(reason) }
+        // A list of numbers wider than a byte: a list of bytes would become a byte string.
+        let list = vec![u16::from(reason)];
+        if self.is_list() { alloy_rlp::encode(list) } else { alloy_rlp::encode(reason) }
     }
 }
 
@@ -156,7 +158,7 @@ impl Bare {
         let address = enode.tcp_addr().context("an enode URL without an address")?;
         let (reader, writer) = nodelay(TcpStream::connect(address).await?)?.into_split();
         let remote = enode.public_key();
-        let done = connect(reader, writer, key, &remote, random()).await.context("handshake")?;
+        let done = connect(reader, writer, key, remote, random()).await.context("handshake")?;
         Ok(Self::new(done.reader, done.writer))
     }
 
@@ -229,7 +231,11 @@ impl Bare {
                     ensure!(payload == EMPTY_LIST, "code {code:#x} carries {payload:02x?}");
                     return Ok(());
                 }
-                ensure!(frame.code != DISCONNECT, "they hung up: {:?}", read_disconnect(&frame.body));
+                ensure!(
+                    frame.code != DISCONNECT,
+                    "they hung up: {:?}",
+                    read_disconnect(&frame.body)
+                );
             }
         });
         came.await.with_context(|| format!("no message with code {code:#x} in time"))?
@@ -294,15 +300,17 @@ fn read_disconnect(body: &[u8]) -> Result<Disconnect> {
         let form = if list { Form::List } else { Form::Bare };
         return Ok(Disconnect { code, form });
     }
-    let Some((code, list)) = read_reason(body) else { bail!("a disconnect without a reason: {body:02x?}") };
+    let Some((code, list)) = read_reason(body) else {
+        bail!("a disconnect without a reason: {body:02x?}")
+    };
     let form = if list { Form::PlainList } else { Form::PlainBare };
     Ok(Disconnect { code, form })
 }
 
 /// The reason, and whether it stands in a list.
 fn read_reason(payload: &[u8]) -> Option<(u8, bool)> {
-    if let Ok(list) = Vec::<u8>::decode(&mut &*payload) {
-        return list.first().map(|code| (*code, true));
+    if let Ok(list) = Vec::<u16>::decode(&mut &*payload) {
+        return list.first().and_then(|code| Some((u8::try_from(*code).ok()?, true)));
     }
     u8::decode(&mut &*payload).ok().map(|code| (code, false))
 }
@@ -326,6 +334,12 @@ const WAIT: Duration = Duration::from_secs(15);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_list_is_a_list_and_the_bare_reason_a_byte() {
+        assert_eq!(Form::List.encode(8), [0xc1, 0x08]);
+        assert_eq!(Form::Bare.encode(8), [0x08]);
+    }
 
     #[test]
     fn every_form_of_a_disconnect_is_read_back() {

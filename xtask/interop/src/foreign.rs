@@ -139,7 +139,9 @@ impl ForeignPeer {
         loop {
             match timeout_at(deadline, self.events.recv()).await {
                 Ok(Some(event)) if wanted(&event) => return Ok(event),
-                Ok(Some(event)) if event["event"] == "failed" || event["event"] == "bad-command" => {
+                Ok(Some(event))
+                    if event["event"] == "failed" || event["event"] == "bad-command" =>
+                {
                     bail!("{} says {event}", self.name)
                 }
                 Ok(Some(event)) => self.kept.push(event),

@@ -59,7 +59,8 @@ async fn main() -> Result<ExitCode> {
     let mut report = Report::default();
     for kind in wanted {
         report.begin(kind);
-        report.end(check(kind, &arguments).await?);
+        let section = check(kind, &arguments).await;
+        report.end(section.unwrap_or_else(|error| Section::broken(kind, &error)));
     }
     report.print_closing_line();
     if arguments.write {
@@ -70,7 +71,11 @@ async fn main() -> Result<ExitCode> {
     Ok(if report.failed() > 0 || missing_by_name { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Everything about one foreign peer. A peer that does not build is a failure, not an absence.
+/// Everything about one foreign peer.
+///
+/// # Errors
+///
+/// When the peer's tools and modules are here and our program does not build or does not start.
 async fn check(kind: Kind, arguments: &Arguments) -> Result<Section> {
     let prepared = if arguments.absent.contains(&kind) {
         Err(Absence("told to behave as if it were absent".into()))

@@ -1,8 +1,10 @@
 //! Our side: a p2p-server with foo/42, whose conversations the scenarios hold themselves.
 //!
 //! ```text
-//!   Server ── foo/42 body ──hands over (Peer, MsgChannel)──▶ Link, held by the scenario
-//!      └───── events ──▶ added, dropped with an error        dropping it ends the body
+//!   Server ── foo/42 body ── every message ──▶ Link, held by the scenario
+//!      │           ▲                            │ dropping it ends the body
+//!      │           └────────── sends ───────────┘
+//!      └─── events ──▶ added, dropped with an error; dials that failed
 //! ```
 
 use std::time::Duration;
@@ -12,14 +14,11 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
 use enode::{Enode, NodeId, PublicKey, SecretKey};
 use p2p_server::{
-    Capability, DisconnectReason, MsgChannel, MsgSender, Peer, PeerEvent, PeerEvents, Protocol,
-    Server, protocol_fn,
+    Capability, DialEvents, DialOutcome, DisconnectReason, Message, MsgChannel, MsgSender, Peer,
+    PeerEvent, PeerEvents, Protocol, Server, protocol_fn,
 };
 use serde_json::{Value, json};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{sync::mpsc, time::timeout};
 
 use crate::{foo, foreign::ForeignPeer, program::Program, scenario::Dialer};
 
@@ -31,6 +30,7 @@ pub(crate) struct Ours {
     server: Server,
     key: PublicKey,
     events: PeerEvents,
+    dials: DialEvents,
     links: mpsc::Receiver<Link>,
 }
 
@@ -52,8 +52,8 @@ impl Ours {
             .protocol(hand_over(sender))
             .start()
             .await?;
-        let events = server.events();
-        Ok(Self { server, key, events, links })
+        let (events, dials) = (server.events(), server.dial_events());
+        Ok(Self { server, key, events, dials, links })
     }
 
     /// Its public key.
@@ -138,13 +138,23 @@ impl Ours {
         timeout(WAIT, dropped).await.context("our server dropped no peer in time")?
     }
 
-    /// Why the dial to this node failed.
+    /// Where and why the dial to this node failed.
     ///
     /// # Errors
     ///
     /// When it did not fail in time.
-    pub(crate) async fn expect_dial_failure(&self, id: &NodeId) -> Result<String> {
-        todo!("dial events of {id}")
+    pub(crate) async fn expect_dial_failure(&mut self, id: &NodeId) -> Result<String> {
+        let failed = async {
+            while let Some(event) = self.dials.next().await {
+                if let (DialOutcome::Failed { error, .. }, true) =
+                    (event.outcome, event.node == *id)
+                {
+                    return Ok(format!("{}: {error}", event.stage));
+                }
+            }
+            Err(anyhow!("our server's dial events ended"))
+        };
+        timeout(WAIT, failed).await.context("our dial did not fail in time")?
     }
 
     /// Fails if a peer was ever added.
@@ -160,35 +170,58 @@ impl Ours {
         }
         Ok(())
     }
+
+    /// Fails if a peer has been dropped.
+    ///
+    /// # Errors
+    ///
+    /// When one was.
+    pub(crate) fn expect_no_drop_so_far(&mut self) -> Result<()> {
+        while let Some(event) = self.events.try_next() {
+            if let PeerEvent::Dropped { peer, error, .. } = event {
+                bail!("our server dropped {peer}: {error}");
+            }
+        }
+        Ok(())
+    }
 }
 
-/// foo/42 as a body that gives its conversation away and waits for the end of it.
+/// foo/42 as a body that passes every message on and sends what the scenario wants sent.
 fn hand_over(links: mpsc::Sender<Link>) -> impl Protocol {
     let capability = Capability::new(foo::NAME, foo::VERSION);
     protocol_fn(capability, foo::LENGTH, move |peer, messages| {
         let links = links.clone();
         async move {
-            let (alive, ended) = oneshot::channel();
-            let ending = peer.clone();
-            let link = Link { peer, messages, _alive: alive };
+            // bound: a few messages; when it is full the connection's own queue fills.
+            let (inbox, received) = mpsc::channel(4);
+            let link = Link { peer, sender: messages.sender(), received };
             if links.send(link).await.is_ok() {
-                tokio::select! {
-                    _ = ended => {}
-                    _ = ending.on_disconnect() => {}
-                }
+                pass_on(messages, inbox).await;
             }
             Ok(())
         }
     })
 }
 
+/// Until the connection ends or the scenario has dropped its end.
+async fn pass_on(mut messages: MsgChannel, inbox: mpsc::Sender<Message>) {
+    loop {
+        let message = tokio::select! {
+            () = inbox.closed() => return,
+            message = messages.recv() => message,
+        };
+        let Ok(message) = message else { return };
+        if inbox.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// One conversation of foo/42.
-#[derive(Debug)]
 pub(crate) struct Link {
     peer: Peer,
-    messages: MsgChannel,
-    /// Its end is the end of the protocol's body.
-    _alive: oneshot::Sender<()>,
+    sender: MsgSender,
+    received: mpsc::Receiver<Message>,
 }
 
 impl Link {
@@ -218,12 +251,12 @@ impl Link {
     ///
     /// When the connection is gone.
     pub(crate) async fn send(&self, code: u64, content: &Bytes) -> Result<()> {
-        Ok(self.messages.send(code, content).await?)
+        Ok(self.sender.send(code, content).await?)
     }
 
     /// Another handle for sending.
     pub(crate) fn sender(&self) -> MsgSender {
-        self.messages.sender()
+        self.sender.clone()
     }
 
     /// The next message's code and content.
@@ -232,7 +265,8 @@ impl Link {
     ///
     /// When none comes in time, or it is not an RLP byte string.
     pub(crate) async fn receive(&mut self) -> Result<(u64, Bytes)> {
-        let message = timeout(WAIT, self.messages.recv()).await.context("no message in time")??;
+        let message = timeout(WAIT, self.received.recv()).await.context("no message in time")?;
+        let message = message.context("the connection ended before the message")?;
         Ok((message.code, Bytes::decode(&mut &message.payload[..])?))
     }
 }

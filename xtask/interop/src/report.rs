@@ -41,6 +41,15 @@ impl Section {
         Self { kind, content: Content::Ran { versions, outcomes } }
     }
 
+    /// A peer that could have run and does not: one failure, said in the form of any other.
+    pub(crate) fn broken(kind: Kind, error: &anyhow::Error) -> Self {
+        let result = Err(format!("{error:#}"));
+        let name = "the program builds and starts";
+        let outcome = Outcome { name, dialer: Dialer::They, result, took: Duration::ZERO };
+        print_outcome(&outcome);
+        Self::ran(kind, String::new(), vec![outcome])
+    }
+
     /// A peer that this machine cannot run, and how many scenarios that leaves out.
     pub(crate) fn skipped(kind: Kind, absence: Absence, scenarios: usize) -> Self {
         Self { kind, content: Content::Skipped { absence, scenarios } }
@@ -187,6 +196,14 @@ mod tests {
         assert_eq!((report.failed(), report.skipped()), (1, 7));
         assert!(report.skipped_a_peer());
         assert!(!report.is_complete());
+    }
+
+    #[test]
+    fn a_peer_that_does_not_build_is_a_failure_and_no_skip() {
+        let mut report = Report::default();
+        report.end(Section::broken(Kind::Js, &anyhow::anyhow!("no such file")));
+
+        assert_eq!((report.failed(), report.skipped()), (1, 0));
     }
 
     #[test]

@@ -61,6 +61,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario::both("messages both ways at once", |p, d| Box::pin(messages::both_ways(p, d))),
     Scenario::both("our ping, their pong", |p, d| Box::pin(ping::our_ping(p, d))),
     Scenario::both("their ping, our pong", |p, d| Box::pin(ping::their_ping(p, d))),
+    Scenario::both("our own ping after 15 s", |p, d| Box::pin(ping::our_timer(p, d))).slow(),
     Scenario::both("their own ping after 15 s", |p, d| Box::pin(ping::their_timer(p, d))).slow(),
     Scenario::both("we disconnect with a reason", |p, d| Box::pin(disconnect::by_us(p, d))),
     Scenario::both("they disconnect with a reason", |p, d| Box::pin(disconnect::by_them(p, d))),

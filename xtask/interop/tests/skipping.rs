@@ -3,11 +3,9 @@
 use std::process::{Command, Output};
 
 fn interop(arguments: &[&str], absent: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_interop"))
-        .args(arguments)
-        .env("INTEROP_ABSENT", absent)
-        .output()
-        .unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_interop"));
+    command.args(arguments).env("INTEROP_ABSENT", absent);
+    command.output().expect("the program starts")
 }
 
 fn last_line(output: &Output) -> String {
