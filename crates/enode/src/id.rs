@@ -9,6 +9,14 @@
 //!   a XOR b  0 0 1 0 …     two leading zero bits, so log_distance = 256 - 2 = 254
 //! ```
 
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
 use std::{cmp::Ordering, fmt, str::FromStr};
 
 /// A node's address in the discovery space: keccak-256 of its 64-byte public key.
@@ -36,8 +44,16 @@ impl NodeId {
 
     /// Compares how far `a` and `b` are from this id by XOR: `Less` when `a` is the closer one.
     pub fn closer(&self, a: &Self, b: &Self) -> Ordering {
-        let to = |other: &Self| -> [u8; 32] { std::array::from_fn(|i| self.0[i] ^ other.0[i]) };
-        to(a).cmp(&to(b))
+        self.xor(a).cmp(&self.xor(b))
+    }
+
+    /// The distance to another id, a big-endian number.
+    fn xor(&self, other: &Self) -> [u8; 32] {
+        let mut distance = self.0;
+        for (byte, other) in distance.iter_mut().zip(other.0) {
+            *byte ^= other;
+        }
+        distance
     }
 }
 
@@ -72,15 +88,16 @@ impl FromStr for NodeId {
 ///
 /// 0 for equal ids, 256 when the first bit already differs.
 pub fn log_distance(a: &NodeId, b: &NodeId) -> u16 {
-    let mut shared = 0;
-    for (x, y) in a.0.iter().zip(&b.0) {
-        let differing = x ^ y;
-        shared += u16::try_from(differing.leading_zeros()).unwrap_or(8);
-        if differing != 0 {
-            break;
+    let mut distance = 256_u16;
+    for byte in a.xor(b) {
+        for bit in (0..8).rev() {
+            if byte >> bit & 1 == 1 {
+                return distance;
+            }
+            distance = distance.saturating_sub(1);
         }
     }
-    256 - shared
+    distance
 }
 
 /// Why a text is no node id.

@@ -13,6 +13,14 @@
 //!
 //! Spec: ethereum/devp2p:rlpx.md, SEC 1 v2.
 
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
 mod file;
 
 use std::{fmt, hash};
@@ -116,8 +124,8 @@ impl SecretKey {
 
     /// Signs a 32-byte hash; the result is `r(32) ‖ s(32)` with low `s`.
     pub fn sign(&self, hash: &[u8; 32]) -> [u8; 64] {
-        let signature = self.sign_recoverable(hash);
-        std::array::from_fn(|i| signature[i])
+        let [signature @ .., _v] = self.sign_recoverable(hash);
+        signature
     }
 }
 
@@ -165,9 +173,9 @@ impl PublicKey {
     /// [`SignatureError::Malformed`] when `r` or `s` is zero or not below the group order, or `v`
     /// is over 3; [`SignatureError::NoKey`] when no point corresponds to it.
     pub fn recover(hash: &[u8; 32], signature: &[u8; 65]) -> Result<Self, SignatureError> {
-        let (rs, v) = signature.split_at(64);
+        let [rs @ .., v] = signature;
         let rs = Signature::from_slice(rs).map_err(|_| SignatureError::Malformed)?;
-        let id = RecoveryId::from_byte(v[0]).ok_or(SignatureError::Malformed)?;
+        let id = RecoveryId::from_byte(*v).ok_or(SignatureError::Malformed)?;
         let key =
             VerifyingKey::recover_from_prehash(hash, &rs, id).map_err(|_| SignatureError::NoKey)?;
         // Back through the one door, so that no key exists that did not pass its checks.
@@ -192,8 +200,8 @@ impl PublicKey {
 
     /// The 64 bytes `x ‖ y`: the form of enode URLs and of the hello message.
     pub fn to_bytes(&self) -> [u8; 64] {
-        let sec1 = self.to_sec1();
-        std::array::from_fn(|i| sec1[i + 1])
+        let [_prefix, point @ ..] = self.to_sec1();
+        point
     }
 
     /// The 65 bytes `04 ‖ x ‖ y`.

@@ -84,3 +84,8 @@ pub use id::{NodeId, NodeIdError, log_distance};
 pub use key::{KeyError, KeyFileError, PublicKey, SecretKey, SignatureError, keccak256};
 pub use record::{NodeRecord, RecordBuilder, RecordError, UnverifiedRecord};
 pub use url::{Enode, EnodeError, Host, IncompleteError};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -261,12 +261,10 @@ impl UnverifiedRecord {
         }
         let encoded = Bytes::copy_from_slice(bytes);
         let mut fields = ListReader::exact(&encoded)?;
-        let signature = encoded.slice_ref(fields.next_bytes()?);
+        let signature = fields.next_optional_bytes()?.ok_or(RecordError::TooFewElements)?;
+        let signature = encoded.slice_ref(signature);
         let content = encoded.slice_ref(fields.rest());
-        if fields.is_empty() {
-            return Err(RecordError::TooFewElements);
-        }
-        let seq = fields.next()?;
+        let seq = fields.next_optional()?.ok_or(RecordError::TooFewElements)?;
         let entries = encoded.slice_ref(fields.rest());
         check_pairs(fields)?;
         Ok(Self { signature, content, entries, seq, encoded })

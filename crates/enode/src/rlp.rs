@@ -116,6 +116,15 @@ impl<'a> ListReader<'a> {
         self.next_item()?.bytes()
     }
 
+    /// As [`next_bytes`](Self::next_bytes), or `None` at the end of the list.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_bytes`](Self::next_bytes), but for the end of the list.
+    pub fn next_optional_bytes(&mut self) -> Result<Option<&'a [u8]>, Error> {
+        if self.is_empty() { Ok(None) } else { self.next_bytes().map(Some) }
+    }
+
     /// The next field, which must be a list.
     ///
     /// # Errors

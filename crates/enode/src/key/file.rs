@@ -34,10 +34,10 @@ impl SecretKey {
     /// [`KeyFileError`]; each variant names the file and what is wrong with it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
         let path = path.as_ref();
-        // One byte more than is ever valid tells a file that is too long.
-        let mut content = Zeroizing::new(Vec::with_capacity(MAX_FILE_LENGTH + 1));
+        // Of its full size from the start, as growing would leave a copy of the key behind.
+        let mut content = Zeroizing::new(Vec::with_capacity(READ_LENGTH));
         File::open(path)
-            .and_then(|file| file.take(MAX_FILE_LENGTH as u64 + 1).read_to_end(&mut content))
+            .and_then(|file| file.take(READ_LENGTH as u64).read_to_end(&mut content))
             .map_err(|source| KeyFileError::Io { path: path.into(), source })?;
         parse(&content, path)
     }
@@ -224,5 +224,5 @@ const HEX_LENGTH: usize = 64;
 /// Source: ethereum/go-ethereum:crypto/crypto.go, `checkKeyFileEnd`.
 const MAX_NEWLINES: usize = 2;
 
-/// The longest valid key file, in bytes.
-const MAX_FILE_LENGTH: usize = HEX_LENGTH + MAX_NEWLINES;
+/// Bytes that are read of a key file: one more than a valid one has, to tell one that is too long.
+const READ_LENGTH: usize = HEX_LENGTH + MAX_NEWLINES + 1;
