@@ -157,12 +157,13 @@ impl AwaitHello {
         }
         let hello = Hello::decode(payload)
             .map_err(|cause| FirstMessageError::Malformed { size: payload.len(), cause })?;
+        let compressed = hello.version >= SNAPPY_VERSION;
         if hello.key.len() != 64 || hello.key.iter().all(|byte| *byte == 0) {
-            return Err(FirstMessageError::InvalidIdentity);
+            return Err(FirstMessageError::InvalidIdentity { compressed });
         }
         // The proven key passed every check of a public key, so being equal to it is one.
         if hello.key != self.proven.to_bytes()[..] {
-            return Err(FirstMessageError::UnexpectedIdentity);
+            return Err(FirstMessageError::UnexpectedIdentity { compressed });
         }
         Ok(hello)
     }
@@ -194,10 +195,16 @@ pub enum FirstMessageError {
     },
     /// The node key is zero or not 64 bytes.
     #[error("invalid node identity")]
-    InvalidIdentity,
+    InvalidIdentity {
+        /// Whether the peer compresses what follows its hello, and expects us to.
+        compressed: bool,
+    },
     /// The node key is not the one of the handshake.
     #[error("unexpected identity")]
-    UnexpectedIdentity,
+    UnexpectedIdentity {
+        /// Whether the peer compresses what follows its hello, and expects us to.
+        compressed: bool,
+    },
 }
 
 impl FirstMessageError {
@@ -206,8 +213,22 @@ impl FirstMessageError {
         match self {
             Self::TooBig | Self::Disconnected(_) => None,
             Self::NotHello { .. } | Self::Malformed { .. } => Some(DisconnectReason::ProtocolError),
-            Self::InvalidIdentity => Some(DisconnectReason::InvalidIdentity),
-            Self::UnexpectedIdentity => Some(DisconnectReason::UnexpectedIdentity),
+            Self::InvalidIdentity { .. } => Some(DisconnectReason::InvalidIdentity),
+            Self::UnexpectedIdentity { .. } => Some(DisconnectReason::UnexpectedIdentity),
+        }
+    }
+
+    /// Whether our answer must be compressed: both hellos have been read then, even though theirs
+    /// is refused. A go-ethereum that was told so uncompressed would not understand it.
+    pub(crate) fn answer_is_compressed(&self) -> bool {
+        match self {
+            Self::InvalidIdentity { compressed } | Self::UnexpectedIdentity { compressed } => {
+                *compressed
+            }
+            Self::TooBig
+            | Self::Disconnected(_)
+            | Self::NotHello { .. }
+            | Self::Malformed { .. } => false,
         }
     }
 }
@@ -443,9 +464,9 @@ mod tests {
         let unexpected = first(HELLO, &Hello::ours("x", vec![], &other).encode()).unwrap_err();
         let invalid = first(HELLO, &none.encode()).unwrap_err();
 
-        assert_eq!(unexpected, FirstMessageError::UnexpectedIdentity);
+        assert_eq!(unexpected, FirstMessageError::UnexpectedIdentity { compressed: true });
         assert_eq!(unexpected.disconnect_reason(), Some(DisconnectReason::UnexpectedIdentity));
-        assert_eq!(invalid, FirstMessageError::InvalidIdentity);
+        assert_eq!(invalid, FirstMessageError::InvalidIdentity { compressed: true });
         assert_eq!(invalid.disconnect_reason(), Some(DisconnectReason::InvalidIdentity));
     }
 

@@ -105,6 +105,7 @@ impl Connection {
             Ok(hello) => hello,
             Err(refused) => {
                 if let Some(reason) = refused.reason_to_send {
+                    writer.set_snappy(refused.answer_is_compressed);
                     self.say_goodbye(&mut reader, &mut writer, tap, reason).await;
                 }
                 return Err(refused.failure);
@@ -218,11 +219,12 @@ fn push(writer: &mut Writer<AnyWriter>, tap: Option<&TapOf>, code: u64, payload:
 struct Refused {
     failure: Failure,
     reason_to_send: Option<DisconnectReason>,
+    answer_is_compressed: bool,
 }
 
 impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
-        Self { failure, reason_to_send: None }
+        Self { failure, reason_to_send: None, answer_is_compressed: false }
     }
 }
 
@@ -233,16 +235,16 @@ impl From<FirstMessageError> for Refused {
         failure.offence = match &error {
             FirstMessageError::Disconnected(_) => None,
             FirstMessageError::TooBig => Some(Offence::BadFirstFrame),
-            FirstMessageError::UnexpectedIdentity => Some(Offence::UnexpectedIdentity),
+            FirstMessageError::UnexpectedIdentity { .. } => Some(Offence::UnexpectedIdentity),
             FirstMessageError::NotHello { .. }
             | FirstMessageError::Malformed { .. }
-            | FirstMessageError::InvalidIdentity => Some(Offence::BadHello),
+            | FirstMessageError::InvalidIdentity { .. } => Some(Offence::BadHello),
         };
         failure.reason = match &error {
             FirstMessageError::Disconnected(reason) => Some(*reason),
             _ => reason_to_send,
         };
-        Self { failure, reason_to_send }
+        Self { failure, reason_to_send, answer_is_compressed: error.answer_is_compressed() }
     }
 }
 

@@ -1,0 +1,244 @@
+//! Finding and building the foreign peers: their tool chains, their modules, our programs on top.
+//!
+//! ```text
+//!   go on the PATH? ─▶ version new enough? ─▶ modules to be had? ─▶ build ─▶ target/interop/go/peer
+//!   node and npm?   ─▶ version new enough? ─▶ npm ci             ─────────▶ target/interop/js/peer.mjs
+//!        └────────── any "no" is an absence, with its reason ──────────┘
+//! ```
+//!
+//! What this machine lacks is an [`Absence`] and skips the peer. What it has and does not build is
+//! an error of ours and fails the run.
+
+use std::{
+    ffi::OsStr,
+    fmt,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tokio::{process::Command, time::timeout};
+
+/// The foreign implementations that this harness knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// go-ethereum's `p2p.Server`, current release.
+    Geth,
+    /// The RLPx server of `@ethereumjs/devp2p` 10.0.0.
+    Js,
+}
+
+impl Kind {
+    /// All of them, in the order of the report.
+    pub(crate) const ALL: [Self; 2] = [Self::Geth, Self::Js];
+
+    /// Gets the peer program ready to run, or says what is missing for it.
+    ///
+    /// # Errors
+    ///
+    /// When the tool chain and the modules are here and our program still does not build.
+    pub(crate) async fn prepare(self) -> Result<Result<Program, Absence>> {
+        match self {
+            Self::Geth => prepare_go().await,
+            Self::Js => prepare_js().await,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Geth => "geth",
+            Self::Js => "js",
+        })
+    }
+}
+
+/// A foreign peer that can be started.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// Which implementation it is.
+    pub(crate) kind: Kind,
+    /// Executable and first arguments.
+    pub(crate) command: Vec<PathBuf>,
+}
+
+/// Why a peer cannot be run on this machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Absence(pub(crate) String);
+
+async fn prepare_go() -> Result<Result<Program, Absence>> {
+    let source = source("go");
+    let binary = target("go")?.join("peer");
+    let Ok(version) = run(go(&source).arg("version"), QUERY).await else {
+        return Ok(Err(Absence("no Go tool chain: `go` is not on the PATH".into())));
+    };
+    progress(&format!("{}, {}", text(&version.stdout), "looking for the modules of the Go peer"));
+    // Resolves and, the first time, downloads every package needed. It compiles nothing, so what
+    // goes wrong here is missing on this machine and no fault of the program.
+    if let Err(said) = attempt(go(&source).args(["list", "-deps", "."])).await {
+        let why = format!("the modules of the Go peer are not to be had: {}", gist(&said));
+        return Ok(Err(Absence(why)));
+    }
+    progress("building the Go peer (about a minute the first time)");
+    // One compiler at a time: whoever runs this is running other builds as well.
+    let mut build = go(&source);
+    build.args(["build", "-p", "1", "-trimpath", "-buildvcs=false", "-o"]).arg(&binary).arg(".");
+    let built = run(&mut build, BUILD).await?;
+    ensure!(built.status.success(), "the Go peer does not build: {}", text(&built.stderr));
+    Ok(Ok(Program { kind: Kind::Geth, command: vec![binary] }))
+}
+
+/// `go` without cgo, so that no C compiler is needed, and without fetching another tool chain.
+fn go(source: &Path) -> Command {
+    let mut command = Command::new("go");
+    command.current_dir(source).env("CGO_ENABLED", "0").env("GOTOOLCHAIN", "local");
+    command
+}
+
+async fn prepare_js() -> Result<Result<Program, Absence>> {
+    let Ok(node) = run(Command::new("node").arg("--version"), QUERY).await else {
+        return Ok(Err(Absence("no Node: `node` is not on the PATH".into())));
+    };
+    let Ok(npm) = run(Command::new("npm").arg("--version"), QUERY).await else {
+        return Ok(Err(Absence("no npm: `npm` is not on the PATH".into())));
+    };
+    let version = text(&node.stdout);
+    if !node_is_new_enough(&version) {
+        let why = format!("Node {version} is too old, the packages need {OLDEST_NODE}");
+        return Ok(Err(Absence(why)));
+    }
+    progress(&format!("node {version}, npm {}, installing the packages", text(&npm.stdout)));
+    let home = target("js")?;
+    if let Err(why) = install_packages(&home).await? {
+        return Ok(Err(why));
+    }
+    Ok(Ok(Program { kind: Kind::Js, command: vec!["node".into(), home.join("peer.mjs")] }))
+}
+
+fn node_is_new_enough(version: &str) -> bool {
+    let major = version.trim_start_matches('v').split('.').next().and_then(|n| n.parse().ok());
+    major.is_some_and(|major: u32| major >= OLDEST_NODE)
+}
+
+/// Installs into a copy, so that the source tree stays as it was checked out.
+async fn install_packages(home: &Path) -> Result<Result<(), Absence>> {
+    let installed = home.join("package-lock.json");
+    let wanted = std::fs::read(source("js").join("package-lock.json"))?;
+    let up_to_date = home.join("node_modules").is_dir()
+        && std::fs::read(&installed).is_ok_and(|lock| lock == wanted);
+    for file in ["package.json", ".npmrc", "peer.mjs"] {
+        std::fs::copy(source("js").join(file), home.join(file))
+            .with_context(|| format!("copying {file}"))?;
+    }
+    if up_to_date {
+        return Ok(Ok(()));
+    }
+    std::fs::write(&installed, wanted)?;
+    let mut npm = Command::new("npm");
+    npm.current_dir(home).args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    // Its own patience with an unreachable registry is many minutes.
+    npm.args(["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=60000"]);
+    let Err(said) = attempt(&mut npm).await else { return Ok(Ok(())) };
+    // The lock file doubles as the mark of a finished installation.
+    std::fs::remove_file(&installed)?;
+    // These two are a lock file at odds with the manifest or with the packages: ours to repair.
+    if said.contains("EUSAGE") || said.contains("EINTEGRITY") {
+        bail!("npm refuses the lock file: {said}");
+    }
+    let why = format!("the packages of the Node peer are not to be had: {}", gist(&said));
+    Ok(Err(Absence(why)))
+}
+
+/// Runs a command that downloads; what it complained about, if it fails or does not end.
+async fn attempt(command: &mut Command) -> Result<(), String> {
+    match run(command, DOWNLOAD).await {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(text(&output.stderr)),
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+///
+/// When it cannot be started or does not end in time. Its own failure is in the output.
+async fn run(command: &mut Command, limit: Duration) -> Result<Output> {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let name = command.as_std().get_program().to_string_lossy().into_owned();
+    timeout(limit, command.output())
+        .await
+        .with_context(|| format!("{name} did not end within {} s", limit.as_secs()))?
+        .with_context(|| format!("starting {name}"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim().to_owned()
+}
+
+/// The beginning of a complaint, which names its cause, on one line.
+fn gist(said: &str) -> String {
+    let lines = said.lines().filter(|line| !line.contains("npm warn")).take(2);
+    lines.collect::<Vec<_>>().join(" | ")
+}
+
+/// Where the sources of a foreign peer lie.
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Where its build products go.
+fn target(name: &str) -> Result<PathBuf> {
+    let root = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace().join("target"), PathBuf::from);
+    let home = std::path::absolute(root.join("interop").join(name))?;
+    std::fs::create_dir_all(&home).with_context(|| format!("creating {}", home.display()))?;
+    Ok(home)
+}
+
+/// The root of the workspace.
+pub(crate) fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
+
+#[expect(clippy::print_stderr, reason = "a first build takes a minute; say what it is doing")]
+fn progress(what: &str) {
+    eprintln!("  {what}");
+}
+
+/// Shows the command line of a program.
+pub(crate) fn shown(command: &[PathBuf]) -> String {
+    let parts: Vec<&OsStr> = command.iter().map(|part| part.as_os_str()).collect();
+    parts.join(OsStr::new(" ")).to_string_lossy().into_owned()
+}
+
+/// What the packages under `@ethereumjs/devp2p` ask for.
+const OLDEST_NODE: u32 = 20;
+
+const QUERY: Duration = Duration::from_secs(20);
+const DOWNLOAD: Duration = Duration::from_secs(300);
+const BUILD: Duration = Duration::from_secs(900);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_and_unreadable_node_versions_are_refused() {
+        assert!(node_is_new_enough("v20.20.2"));
+        assert!(node_is_new_enough("v26.0.0"));
+
+        assert!(!node_is_new_enough("v18.19.0"));
+        assert!(!node_is_new_enough("weird"));
+    }
+
+    #[test]
+    fn only_the_cause_of_a_long_complaint_is_kept() {
+        let said = "npm warn old\nnpm error code EOFFLINE\nnpm error no network\nnpm error bye";
+
+        assert_eq!(gist(said), "npm error code EOFFLINE | npm error no network");
+    }
+}
