@@ -25,7 +25,7 @@ use enode::{Enode, NodeId, NodeRecord, RecordError};
 use rand::rngs::StdRng;
 use rlpx::snappy::ScratchPool;
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -84,6 +84,7 @@ pub(crate) struct Shared {
     local: LocalNode,
     listen_addr: Option<SocketAddr>,
     next_conn: AtomicU64,
+    stopped: OnceCell<()>,
 }
 
 /// The state under the one lock. All of it is plain data and pure logic.
@@ -351,13 +352,9 @@ impl Server {
     pub async fn stop(&self) {
         let shared = self.shared();
         shared.shutdown.cancel();
-        let left = shared.tasks.shut_down(STOP_LIMIT).await;
-        if !left.is_empty() {
-            tracing::warn!(?left, "tasks aborted, they did not end in time");
-        }
-        shared.forget_all_peers();
-        shared.events.close();
-        shared.dial_events.close();
+        // Whoever comes first does the work, all others wait for it; if the first is cancelled, the
+        // next takes over.
+        shared.stopped.get_or_init(|| shared.wind_up()).await;
     }
 
     fn running(&self) -> Result<(), Stopped> {
@@ -406,6 +403,7 @@ impl Shared {
             local,
             listen_addr,
             next_conn: AtomicU64::new(1),
+            stopped: OnceCell::new(),
             config,
         })
     }
@@ -554,6 +552,17 @@ impl Shared {
         let index = protocols.position(|protocol| protocol.capability() == *capability)?;
         let counter = core.panics.get_mut(index)?;
         (counter.on_panic(now) == AfterPanic::Disable).then(|| capability.clone())
+    }
+
+    async fn wind_up(&self) {
+        let left = self.tasks.shut_down(STOP_LIMIT).await;
+        if !left.is_empty() {
+            tracing::warn!(?left, "tasks aborted, they did not end in time");
+        }
+        self.forget_all_peers();
+        self.events.close();
+        self.dial_events.close();
+        tracing::info!("server stopped");
     }
 
     /// After the tasks are gone: nobody is left, whatever happened to the tasks.
