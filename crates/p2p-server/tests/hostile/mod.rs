@@ -33,6 +33,7 @@ use rlpx::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     runtime::Handle,
+    task::yield_now,
     time::{Instant, sleep, timeout},
 };
 
@@ -87,6 +88,13 @@ impl Hostile {
     pub async fn connect(net: &Net, from: IpAddr, server: &Server, offers: &[&str]) -> Self {
         let mut peer = Self::dial(net, from, server).await;
         peer.greet(offers).await;
+        // The server needs a moment to read our hello, which takes no time in memory.
+        for _ in 0..100 {
+            if server.peer(peer.id()).is_some() {
+                break;
+            }
+            yield_now().await;
+        }
         peer
     }
 
@@ -286,7 +294,8 @@ pub fn tasks() -> usize {
 
 /// Waits until there are this many tasks again.
 pub async fn settles_at(net: &Net, baseline: usize) {
-    let settled = net.drive_until(Duration::from_secs(60), "tasks at baseline", || tasks() == baseline);
+    let settled =
+        net.drive_until(Duration::from_secs(60), "tasks at baseline", || tasks() == baseline);
     settled.await.unwrap_or_else(|error| panic!("{error}: {} instead of {baseline}", tasks()));
 }
 
