@@ -24,6 +24,7 @@ use p2p_server::{
     Capability, DisconnectReason, Link, MsgChannel, Peer, PeerEvent, PeerEvents, Protocol,
     ProtocolError, Server, Transport as _, protocol_fn, test_utils::Net,
 };
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use rlpx::{
     Message,
     frame::{Egress, Ingress, MAX_SIZE},
@@ -263,6 +264,13 @@ pub async fn deaf(_: Peer, messages: MsgChannel) -> Result<(), ProtocolError> {
 /// A server of the network with the protocol `foo/42` that reads everything.
 pub async fn server(net: &Net) -> Server {
     net.server("victim").protocol(foo(idle)).start().await.expect("starts")
+}
+
+/// Bytes that do not compress.
+pub fn noise(size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    StdRng::seed_from_u64(size as u64).fill(&mut bytes[..]);
+    bytes
 }
 
 /// Lets this much time pass. On the paused clock this takes none.
