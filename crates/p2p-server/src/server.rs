@@ -35,7 +35,7 @@ use crate::{
     base::Hello,
     budget::ServerBudget,
     builder::Config,
-    capability::match_capabilities,
+    capability::{Match, Offer, match_capabilities},
     dial::{AddStaticError, DialConfig, DialScheduler},
     dial_events::DialEventHub,
     dialer,
@@ -87,6 +87,13 @@ pub(crate) struct Shared {
     /// Places for connections that are over and wait for their peer to hang up too.
     pub(crate) lingering: Semaphore,
     stopped: OnceCell<()>,
+}
+
+/// What one connection is offered.
+pub(crate) struct Offers {
+    /// The positions of the protocols in the configuration.
+    indices: Vec<usize>,
+    offers: Vec<Offer>,
 }
 
 /// The state under the one lock. All of it is plain data and pure logic.
@@ -437,40 +444,40 @@ impl Shared {
         ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The payload of our hello: what we offer now.
-    pub(crate) fn hello(&self) -> Bytes {
+    /// What we offer now: our protocols without the disabled ones. Hello and matching of one
+    /// connection go by the same list, as both sides count message codes from it.
+    pub(crate) fn offers(&self) -> Offers {
+        let offers = self.config.offers();
         let core = self.core();
-        let offered = self.config.offers().into_iter().zip(&core.panics);
-        let capabilities: Vec<Capability> = offered
-            .filter(|(_, panics)| !panics.is_disabled())
-            .map(|(offer, _)| offer.capability)
-            .collect();
-        drop(core);
+        let enabled = |index: usize| core.panics.get(index).is_some_and(|p| !p.is_disabled());
+        let (indices, offers) =
+            offers.into_iter().enumerate().filter(|(index, _)| enabled(*index)).unzip();
+        Offers { indices, offers }
+    }
+
+    /// The payload of our hello.
+    pub(crate) fn hello(&self, offers: &Offers) -> Bytes {
+        let capabilities = offers.offers.iter().map(|offer| offer.capability.clone()).collect();
         Hello::ours(&self.config.name, capabilities, &self.config.key.public_key()).encode()
     }
 
     /// The protocols that run with a peer that offers these; `None` when it shares none of ours and
     /// we have some.
-    pub(crate) fn matching(&self, remote: &[Capability]) -> Option<Vec<Running>> {
-        let offers = self.config.offers();
-        let matches = match_capabilities(remote, &offers)?;
-        let core = self.core();
-        let enabled = |index: usize| core.panics.get(index).is_some_and(|p| !p.is_disabled());
-        let running: Vec<Running> = matches
-            .into_iter()
-            .filter(|found| enabled(found.index))
-            .filter_map(|found| {
-                let protocol = self.config.protocols.get(found.index)?;
-                Some(Running {
-                    capability: protocol.capability(),
-                    protocol: Arc::clone(protocol),
-                    offset: found.offset,
-                    length: protocol.length(),
-                    max_message: protocol.max_message_size(),
-                })
+    pub(crate) fn matching(&self, offers: &Offers, remote: &[Capability]) -> Option<Vec<Running>> {
+        let matches = match_capabilities(remote, &offers.offers)?;
+        let run = |found: Match| {
+            let protocol = self.config.protocols.get(*offers.indices.get(found.index)?)?;
+            let offer = offers.offers.get(found.index)?;
+            Some(Running {
+                capability: offer.capability.clone(),
+                protocol: Arc::clone(protocol),
+                offset: found.offset,
+                length: offer.length,
+                max_message: protocol.max_message_size(),
             })
-            .collect();
-        if running.is_empty() && !offers.is_empty() { None } else { Some(running) }
+        };
+        let running: Vec<Running> = matches.into_iter().filter_map(run).collect();
+        if running.is_empty() && !self.config.protocols.is_empty() { None } else { Some(running) }
     }
 
     /// The check on a name that nobody has proven yet.
@@ -519,8 +526,14 @@ impl Shared {
         admission
     }
 
-    /// A session is over and all its tasks have ended.
-    pub(crate) fn on_session_end(&self, conn: ConnId, peer: &Peer, end: &End) {
+    /// A session is over and all its tasks have ended; these of its protocols have panicked.
+    pub(crate) fn on_session_end(
+        &self,
+        conn: ConnId,
+        peer: &Peer,
+        end: &End,
+        panicked: &[Capability],
+    ) {
         let (id, now) = (peer.id(), now());
         let mut core = self.core();
         core.handles.remove(&id);
@@ -530,17 +543,15 @@ impl Shared {
         if let Some(offence) = end.offence() {
             core.reputation.on_offence(peer.remote_addr().ip(), Some(id), offence, now);
         }
-        let disabled = match end {
-            End::Panicked(capability) => self.count_panic(&mut core, capability, now),
-            _ => None,
-        };
+        let disabled: Vec<Capability> =
+            panicked.iter().filter_map(|it| self.count_panic(&mut core, it, now)).collect();
         self.events.emit(&PeerEvent::Dropped {
             peer: id,
             error: end.to_string(),
             local: peer.local_addr(),
             remote: peer.remote_addr(),
         });
-        if let Some(protocol) = disabled {
+        for protocol in disabled {
             tracing::error!(cap = %protocol, "protocol disabled after three panics in a minute");
             self.events.emit(&PeerEvent::ProtocolDisabled { protocol });
         }
