@@ -30,12 +30,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     AddPeerError, BanTarget, Capability, DialEvents, DialStatus, DisconnectReason, NodeInfo, Peer,
-    PeerEvent, PeerEvents, PeerInfo, PeerInfoState, ServerBuilder, StartError, Stopped, Transport,
+    PeerEvent, PeerEvents, PeerInfo, PeerInfoState, Protocol, ServerBuilder, StartError, Stopped,
+    Transport,
     address::is_lan,
     base::Hello,
     budget::ServerBudget,
     builder::Config,
-    capability::match_capabilities,
+    capability::{Offer, match_capabilities},
     dial::{AddStaticError, DialConfig, DialScheduler},
     dial_events::DialEventHub,
     dialer,
@@ -423,40 +424,46 @@ impl Shared {
         ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The payload of our hello: what we offer now.
-    pub(crate) fn hello(&self) -> Bytes {
+    /// What we offer now: the protocols that are not disabled. Hello and matching of one connection
+    /// must work from the same list, or the two sides would lay out the codes differently.
+    pub(crate) fn offered(&self) -> Vec<Arc<dyn Protocol>> {
         let core = self.core();
-        let offered = self.config.offers().into_iter().zip(&core.panics);
-        let capabilities: Vec<Capability> = offered
-            .filter(|(_, panics)| !panics.is_disabled())
-            .map(|(offer, _)| offer.capability)
-            .collect();
-        drop(core);
+        let protocols = self.config.protocols.iter().zip(&core.panics);
+        let enabled = protocols.filter(|(_, panics)| !panics.is_disabled());
+        enabled.map(|(protocol, _)| Arc::clone(protocol)).collect()
+    }
+
+    /// The payload of our hello.
+    pub(crate) fn hello(&self, offered: &[Arc<dyn Protocol>]) -> Bytes {
+        let capabilities = offered.iter().map(|protocol| protocol.capability()).collect();
         Hello::ours(&self.config.name, capabilities, &self.config.key.public_key()).encode()
     }
 
-    /// The protocols that run with a peer that offers these; `None` when it shares none of ours and
-    /// we have some.
-    pub(crate) fn matching(&self, remote: &[Capability]) -> Option<Vec<Running>> {
-        let offers = self.config.offers();
+    /// The protocols that run with a peer that offers `remote`; `None` when it shares none of ours
+    /// and we have some.
+    pub(crate) fn matching(
+        &self,
+        offered: &[Arc<dyn Protocol>],
+        remote: &[Capability],
+    ) -> Option<Vec<Running>> {
+        let offer = |protocol: &Arc<dyn Protocol>| Offer {
+            capability: protocol.capability(),
+            length: protocol.length(),
+        };
+        let offers: Vec<Offer> = offered.iter().map(offer).collect();
         let matches = match_capabilities(remote, &offers)?;
-        let core = self.core();
-        let enabled = |index: usize| core.panics.get(index).is_some_and(|p| !p.is_disabled());
-        let running: Vec<Running> = matches
-            .into_iter()
-            .filter(|found| enabled(found.index))
-            .filter_map(|found| {
-                let protocol = self.config.protocols.get(found.index)?;
-                Some(Running {
-                    capability: protocol.capability(),
-                    protocol: Arc::clone(protocol),
-                    offset: found.offset,
-                    length: protocol.length(),
-                    max_message: protocol.max_message_size(),
-                })
+        let running = matches.into_iter().filter_map(|found| {
+            let protocol = offered.get(found.index)?;
+            Some(Running {
+                capability: protocol.capability(),
+                protocol: Arc::clone(protocol),
+                offset: found.offset,
+                length: protocol.length(),
+                max_message: protocol.max_message_size(),
             })
-            .collect();
-        if running.is_empty() && !offers.is_empty() { None } else { Some(running) }
+        });
+        let running: Vec<Running> = running.collect();
+        if running.is_empty() && !self.config.protocols.is_empty() { None } else { Some(running) }
     }
 
     /// The check on a name that nobody has proven yet.
