@@ -66,8 +66,11 @@ async fn main() -> anyhow::Result<()> {
         ensure!(in_order, "events out of order: {events:?}");
     }
     // Whoever was first hung up of its own accord.
-    let returned = |event: &PeerEvent| matches!(event, PeerEvent::Dropped { error, .. } if error == "protocol returned");
-    ensure!(of_one.iter().chain(&of_two).any(returned), "both say that the other hung up");
+    let returned = of_one.iter().chain(&of_two).any(|event| match event {
+        PeerEvent::Dropped { error, .. } => error == "protocol returned",
+        _ => false,
+    });
+    ensure!(returned, "both say that the other hung up");
     // ANCHOR_END: order
 
     one.stop().await;
