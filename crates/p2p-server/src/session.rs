@@ -182,6 +182,7 @@ where
         for (index, running) in protocols.iter().enumerate() {
             let (outgoing, incoming) = (Arc::clone(&outbox.lanes[index].0), inbound[index].clone());
             let hub = self.message_events.clone();
+            // bound: those of the two queues, `DEFAULT_LIMITS` each
             let messages = channel(running, &self.peer, outgoing, incoming, hub);
             let (protocol, peer) = (Arc::clone(&running.protocol), self.peer.clone());
             let span = tracing::debug_span!("proto", cap = %running.capability);
