@@ -94,3 +94,8 @@ pub use error::{EciesError, FrameError, HandshakeError};
 pub use message::{DecodeError, Message};
 pub use secrets::{Role, Secrets};
 pub use stream::RlpxStream;
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
