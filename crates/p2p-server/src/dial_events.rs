@@ -104,6 +104,12 @@ impl DialEventHub {
     }
 }
 
+impl Drop for DialEventHub {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 #[derive(Default)]
 struct State {
     // bound: MAX_UNREAD, then the oldest goes and is counted

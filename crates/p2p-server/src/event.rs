@@ -233,6 +233,13 @@ impl EventHub {
     }
 }
 
+impl Drop for EventHub {
+    fn drop(&mut self) {
+        // A server whose last handle was dropped is gone without `stop`: the streams end too.
+        self.close();
+    }
+}
+
 /// One subscriber's queue.
 #[derive(Debug, Default)]
 struct Subscriber {

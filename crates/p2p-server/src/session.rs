@@ -182,8 +182,7 @@ where
         for (index, running) in protocols.iter().enumerate() {
             let (outgoing, incoming) = (Arc::clone(&outbox.lanes[index].0), inbound[index].clone());
             let hub = self.message_events.clone();
-            // bound: those of the two queues, `DEFAULT_LIMITS` each
-            let messages = channel(running, &self.peer, outgoing, incoming, hub);
+            let messages = message_channel(running, &self.peer, outgoing, incoming, hub);
             let (protocol, peer) = (Arc::clone(&running.protocol), self.peer.clone());
             let span = tracing::debug_span!("proto", cap = %running.capability);
             let body = async move { TaskEnd::Body(protocol.run(peer, messages).await) };
@@ -298,7 +297,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
 }
 
 /// Makes the channel of one protocol, with its events and counters.
-fn channel(
+fn message_channel(
     running: &Running,
     peer: &Peer,
     outgoing: Arc<Queue<Outgoing>>,
