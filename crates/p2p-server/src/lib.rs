@@ -142,7 +142,7 @@ pub mod test_utils;
 mod throttle;
 mod transport;
 
-pub use rlpx::Message;
+pub use rlpx::{DecodeError, Message};
 
 pub use crate::{
     base::{FirstMessageError, HelloFault},
