@@ -31,6 +31,8 @@ mod tap;
 mod tasks;
 mod throttle;
 mod transport;
+#[doc(hidden)]
+pub mod vector_hooks;
 
 pub use rlpx::Message;
 
