@@ -93,7 +93,7 @@ pub(crate) struct WriterTask<W> {
 
 impl<W: AsyncWrite + Unpin> WriterTask<W> {
     /// Writes until told to end; an error is what ended it instead.
-    pub(crate) async fn run(mut self) -> Result<(), End> {
+    pub(crate) async fn run(&mut self) -> Result<(), End> {
         loop {
             let close = *self.closing.borrow_and_update();
             match close {
@@ -202,7 +202,7 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
     }
 
     /// Empties the queues, says goodbye and closes our direction.
-    async fn finish(mut self, reason: DisconnectReason, deadline: Instant) -> Result<(), End> {
+    async fn finish(&mut self, reason: DisconnectReason, deadline: Instant) -> Result<(), End> {
         let flush = async {
             while self.encode()? > 0 {
                 self.write_batch().await?;
@@ -214,18 +214,23 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             // A frame is stuck half-way: nothing can follow it.
             return Ok(());
         }
-        let payload = base::encode_disconnect(reason);
-        let mut scratch = self.scratch.lend();
-        if self.writer.push(base::DISCONNECT, &payload, &mut scratch).is_ok() {
-            if let Some(tap) = &self.tap {
-                let wire = Bytes::copy_from_slice(self.writer.pending());
-                tap.frame(true, base::DISCONNECT, payload, wire);
-            }
-            drop(scratch);
+        if self.push_disconnect(reason) {
             // A peer that does not take it in time does not learn it.
             let _ = timeout_at(Instant::now() + DISCONNECT_TIMEOUT, self.writer.shutdown()).await;
         }
         Ok(())
+    }
+
+    /// Encodes our disconnect. Not async, so that the compressor is no part of the task's memory.
+    fn push_disconnect(&mut self, reason: DisconnectReason) -> bool {
+        let payload = base::encode_disconnect(reason);
+        let mut scratch = self.scratch.lend();
+        let pushed = self.writer.push(base::DISCONNECT, &payload, &mut scratch).is_ok();
+        if pushed && let Some(tap) = &self.tap {
+            let wire = Bytes::copy_from_slice(self.writer.pending());
+            tap.frame(true, base::DISCONNECT, payload, wire);
+        }
+        pushed
     }
 }
 
