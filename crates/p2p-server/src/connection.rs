@@ -107,7 +107,7 @@ impl Connection {
         let ended = session.run().await;
         self.shared.on_session_end(self.conn, &peer, &ended.end);
         if let Some(linger) = ended.linger {
-            linger.run().await;
+            linger.run(&self.shared.shutdown).await;
         }
         Ok(())
     }

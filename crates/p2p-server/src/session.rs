@@ -34,7 +34,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
     task::{Id, JoinError, JoinSet},
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -131,7 +131,7 @@ where
         let (peer, shutdown) = (self.peer.clone(), self.shutdown.clone());
         let mut tasks = self.start();
         let end = tasks.first_end(&peer, &shutdown).await;
-        tasks.wind_up(end, &peer, shutdown.is_cancelled()).await
+        tasks.wind_up(end, &peer).await
     }
 
     fn start(self) -> Tasks<R> {
@@ -260,7 +260,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
 
     /// Ends what still runs, in order: protocols read what is left, queues are sent, the reason
     /// follows; then waits for all.
-    async fn wind_up(mut self, end: End, peer: &Peer, stopping: bool) -> Ended<R> {
+    async fn wind_up(mut self, end: End, peer: &Peer) -> Ended<R> {
         self.inbound.iter().for_each(|queue| queue.close());
         let reason = end.reason_to_send();
         let close = match reason {
@@ -275,8 +275,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
         };
         self.close.send_replace(close);
         self.join_all(peer).await;
-        let limit = if stopping { LINGER_STOPPING } else { LINGER };
-        let linger = reason.and(self.reader).map(|reader| Linger { reader, limit });
+        let linger = reason.and(self.reader).map(Linger);
         Ended { end, linger }
     }
 
@@ -338,15 +337,20 @@ fn message_channel(
 
 /// Keeps the socket open until the peer has closed its side, so that the reason is read and not
 /// lost to a reset; reads little and not for long (L-07).
-pub(crate) struct Linger<R> {
-    reader: Box<Reader<R>>,
-    limit: Duration,
-}
+pub(crate) struct Linger<R>(Box<Reader<R>>);
 
 impl<R: AsyncRead + Unpin> Linger<R> {
-    /// Waits for the peer's end, 4 KiB or the time limit.
-    pub(crate) async fn run(mut self) {
-        Self::wait(&mut self.reader, self.limit).await;
+    /// Waits for the peer's end, 4 KiB or the time limit, which is shorter when the server stops.
+    pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
+        let stopping = async {
+            shutdown.cancelled().await;
+            sleep(LINGER_STOPPING).await;
+        };
+        tokio::select! {
+            biased;
+            () = Self::wait(&mut self.0, LINGER) => {}
+            () = stopping => {}
+        }
     }
 
     /// The same for a connection that had no session.
@@ -369,7 +373,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 const BODY_GRACE: Duration = Duration::from_secs(4);
 /// How long the socket stays open after our disconnect.
 const LINGER: Duration = Duration::from_secs(2);
-/// The same when the whole server stops.
+/// The same from the moment the whole server stops.
 const LINGER_STOPPING: Duration = Duration::from_millis(500);
 /// How much is still read then.
 const LINGER_BYTES: usize = 4 << 10;
