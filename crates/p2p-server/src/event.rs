@@ -233,6 +233,13 @@ impl EventHub {
     }
 }
 
+impl Drop for EventHub {
+    fn drop(&mut self) {
+        // The server was dropped without being stopped.
+        self.close();
+    }
+}
+
 /// One subscriber's queue.
 #[derive(Debug, Default)]
 struct Subscriber {

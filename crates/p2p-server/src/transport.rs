@@ -70,7 +70,11 @@ impl Transport for Tcp {
     }
 
     fn dial(&self, addr: SocketAddr) -> BoxFuture<'_, io::Result<Link>> {
-        Box::pin(async move { link(TcpStream::connect(addr).await?) })
+        Box::pin(async move {
+            let stream = TcpStream::connect(addr).await?;
+            let remote = stream.peer_addr()?;
+            link(stream, remote)
+        })
     }
 
     fn resolve(&self, name: String, port: u16) -> BoxFuture<'_, io::Result<Vec<SocketAddr>>> {
@@ -81,8 +85,8 @@ impl Transport for Tcp {
 impl Listener for TcpListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Link>> {
         Box::pin(async move {
-            let (stream, _) = Self::accept(self).await?;
-            link(stream)
+            let (stream, remote) = Self::accept(self).await?;
+            link(stream, remote)
         })
     }
 
@@ -91,10 +95,11 @@ impl Listener for TcpListener {
     }
 }
 
-fn link(stream: TcpStream) -> io::Result<Link> {
+/// `remote` is not asked of the socket: one that was reset before it was accepted does not know.
+fn link(stream: TcpStream, remote: SocketAddr) -> io::Result<Link> {
     // Frames are written whole and a lone message must not wait for a second one.
     stream.set_nodelay(true)?;
-    let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
+    let local = stream.local_addr()?;
     let (reader, writer) = stream.into_split();
     Ok(Link { reader: Box::new(reader), writer: Box::new(writer), local, remote })
 }
