@@ -18,6 +18,7 @@ mod reader;
 mod writer;
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -227,6 +228,9 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                 () = shutdown.cancelled() => return End::Stopping,
                 reason = peer.on_disconnect() => return End::Local(reason),
                 Some(ended) = self.set.join_next() => {
+                    if let Ok(TaskEnd::Writer(Err(End::Io(error)))) = ended {
+                        return self.last_words(error).await;
+                    }
                     if let Some(end) = self.judge(ended) {
                         return end;
                     }
@@ -234,6 +238,19 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                 () = sleep_until(ping.into()) => self.ping(),
             }
         }
+    }
+
+    /// The writer has failed: the peer is gone, or going. What it said before counts more than the
+    /// broken pipe behind it, and has come already if it comes at all.
+    async fn last_words(&mut self, error: io::Error) -> End {
+        let deadline = Instant::now() + LAST_WORDS;
+        while self.reader.is_none() {
+            let Ok(Some(ended)) = timeout_at(deadline, self.set.join_next()).await else { break };
+            if let Some(End::Remote(reason)) = self.judge(ended) {
+                return End::Remote(reason);
+            }
+        }
+        End::Io(error)
     }
 
     fn ping(&self) {
@@ -258,7 +275,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                 let id = error.id();
                 let body = self.bodies.iter().find(|(body, _)| *body == id);
                 body.map(|(_, capability)| End::Panicked(capability.clone()))
-                    .or_else(|| Some(End::Io(std::io::Error::other(error))))
+                    .or_else(|| Some(End::Io(io::Error::other(error))))
             }
         }
     }
@@ -374,6 +391,8 @@ impl<R: AsyncRead + Unpin> Linger<R> {
 /// How long queued messages may take before our disconnect follows (decision on the end of a
 /// connection: one second).
 const FLUSH: Duration = Duration::from_secs(1);
+/// How long a reader may still take to find the peer's reason after a write has failed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a body may go on after its connection ended before it is aborted.
 const BODY_GRACE: Duration = Duration::from_secs(4);
 /// How long the socket stays open after our disconnect.
