@@ -297,7 +297,8 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
         };
         self.close.send_replace(close);
         self.join_all(peer).await;
-        let linger = reason.and(self.reader.take()).map(Linger);
+        let reader = reason.and_then(|_| self.reader.take());
+        let linger = reader.map(Linger);
         Ended { end, linger }
     }
 

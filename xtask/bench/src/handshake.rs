@@ -69,9 +69,6 @@ fn keys(batch: usize) -> impl FnMut() -> Sides {
             initiator_time += (auth_made - start) + (end - ack_made);
             recipient_time += ack_made - auth_made;
         }
-        Sides {
-            initiator: micros(initiator_time, batch),
-            recipient: micros(recipient_time, batch),
-        }
+        Sides { initiator: micros(initiator_time, batch), recipient: micros(recipient_time, batch) }
     }
 }

@@ -62,7 +62,11 @@ fn commit() -> Option<String> {
     let commit = output("git", &["rev-parse", "--short=12", "HEAD"])?;
     // The page these figures go to may change; what was measured may not.
     let changed = output("git", &["status", "--porcelain", "--", "crates", "xtask", "Cargo.lock"]);
-    Some(if changed.is_some_and(|changed| !changed.is_empty()) { commit + "-dirty" } else { commit })
+    Some(if changed.is_some_and(|changed| !changed.is_empty()) {
+        commit + "-dirty"
+    } else {
+        commit
+    })
 }
 
 fn output(program: &str, arguments: &[&str]) -> Option<String> {

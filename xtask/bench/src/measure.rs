@@ -105,9 +105,9 @@ mod tests {
 
     #[test]
     fn a_summary_is_the_median_and_half_the_distance_of_the_quartiles() {
-        let summary = Summary::of([5.0, 1.0, 3.0, 2.0, 4.0]);
+        let summary = Summary::of([3.0, 1.0, 2.0, 1.5, 2.5]);
 
-        assert_eq!(summary, Summary { median: 3.0, spread: 100.0 / 3.0 });
+        assert_eq!(summary, Summary { median: 2.0, spread: 25.0 });
     }
 
     #[test]

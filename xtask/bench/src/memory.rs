@@ -47,21 +47,18 @@ pub(crate) fn figures(plan: &Plan) -> Result<Vec<Figure>> {
     }
     let output = command.stderr(Stdio::inherit()).output().context("running heap")?;
     ensure!(output.status.success(), "heap: {}", output.status);
-    let counted: Counted = serde_json::from_slice(&output.stdout).context("reading heap's output")?;
+    let counted: Counted =
+        serde_json::from_slice(&output.stdout).context("reading heap's output")?;
     Ok(rows(&counted))
 }
 
 fn rows(counted: &Counted) -> Vec<Figure> {
-    let heap = |name: &str, bytes: f64, most: Option<f64>| {
-        let quantity = Quantity::counted(bytes / 1e3, "KB");
-        let quantity = most.map_or(quantity.clone(), |most| quantity.bound(Bound::AtMost(most)));
-        Figure::new(name, quantity)
-    };
+    let heap = |name: &str, bytes: f64| Figure::new(name, Quantity::counted(bytes / 1e3, "KB"));
     let of = Quantity::counted(counted.connections as f64, "connections measured");
     let mut figures = vec![
-        heap("heap, idle connection, one end", counted.idle, Some(12.0)).aside(of),
-        heap("heap, after 100 KiB each way", counted.after_message, None),
-        heap("heap, 5 s after that", counted.settled, Some(32.0)),
+        heap("heap, idle connection, one end", counted.idle).bound(IDLE).aside(of),
+        heap("heap, after 100 KiB each way", counted.after_message),
+        heap("heap, 5 s after that", counted.settled).bound(SETTLED),
     ];
     for PerMessage { payload, sent, received } in &counted.per_message {
         let exactly = |value: f64, most| Quantity::counted(value, "").bound(Bound::AtMost(most));
@@ -71,6 +68,10 @@ fn rows(counted: &Counted) -> Vec<Figure> {
     }
     figures
 }
+
+/// What an idle connection may hold, and one that carried a large message before, in KB.
+const IDLE: Bound = Bound::AtMost(12.0);
+const SETTLED: Bound = Bound::AtMost(32.0);
 
 /// Builds `heap` beside this program and says where it is.
 fn build() -> Result<PathBuf> {

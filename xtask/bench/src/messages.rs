@@ -86,7 +86,7 @@ fn compare(plan: &Plan, kinds: &[Kind], size: usize) -> Result<Vec<Figure>> {
     let mut runs = Vec::new();
     for kind in kinds {
         runs.push(match kind {
-            Kind::Stream { .. } => Ends::Streams(runtime.block_on(Streams::connect())?),
+            Kind::Stream { .. } => Ends::Streams(Box::new(runtime.block_on(Streams::connect())?)),
             Kind::Server { .. } => Ends::Servers(runtime.block_on(Servers::connect())?),
         });
     }
@@ -119,7 +119,7 @@ fn figure(kind: Kind, batch: &Batch, costs: Vec<Result<Cost>>) -> Result<Figure>
 
 /// The two ends of a connection.
 enum Ends {
-    Streams(Streams),
+    Streams(Box<Streams>),
     Servers(Servers),
 }
 

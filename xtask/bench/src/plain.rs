@@ -50,17 +50,15 @@ impl PlainCodec {
 
     /// Takes a frame off the front of `wire`: its code, its payload, and what is behind it. `None`
     /// when it is not complete or not genuine.
-    pub(crate) fn read<'a>(
-        &mut self,
-        wire: &'a mut [u8],
-    ) -> Option<(u8, &'a [u8], &'a mut [u8])> {
+    pub(crate) fn read<'a>(&mut self, wire: &'a mut [u8]) -> Option<(u8, &'a [u8], &'a mut [u8])> {
         let (header, rest) = wire.split_first_chunk_mut::<32>()?;
         let (header, header_tag) = header.split_first_chunk_mut::<16>()?;
         if self.tag(header) != *header_tag {
             return None;
         }
         self.cipher.apply_keystream(header);
-        let size = usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
+        let size =
+            usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
         let (body, rest) = rest.split_at_mut_checked(size.next_multiple_of(16))?;
         let (tag, rest) = rest.split_first_chunk_mut::<16>()?;
         self.mac.update(&*body);

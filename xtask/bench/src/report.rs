@@ -36,12 +36,18 @@ impl Figure {
         self
     }
 
+    /// What `--check` demands of the main quantity.
+    pub(crate) fn bound(self, bound: Bound) -> Self {
+        Self { main: self.main.bound(bound), ..self }
+    }
+
     /// What is on the wrong side of its bound, in words.
     pub(crate) fn complaints(&self) -> impl Iterator<Item = String> {
         let quantities = std::iter::once(&self.main).chain(&self.aside);
         quantities.filter(|quantity| !quantity.holds()).map(|quantity| {
             let bound = quantity.bound.map_or_else(String::new, |bound| bound.to_string());
-            let payload = self.payload.map_or_else(String::new, |size| format!(", {}", label(size)));
+            let payload =
+                self.payload.map_or_else(String::new, |size| format!(", {}", label(size)));
             format!("{}{payload}: {}, and it should be {bound}", self.name, quantity.text())
         })
     }
@@ -137,7 +143,8 @@ pub(crate) struct Report {
 impl Report {
     /// The table, under the line that says where it comes from.
     pub(crate) fn table(&self) -> String {
-        let head = ["figure", "payload", "median", "unit", "spread", "beside it"].map(str::to_owned);
+        let head =
+            ["figure", "payload", "median", "unit", "spread", "beside it"].map(str::to_owned);
         let rows: Vec<[String; 6]> =
             std::iter::once(head).chain(self.figures.iter().map(Figure::cells)).collect();
         let width = |column: usize| {
@@ -227,8 +234,7 @@ mod tests {
         let high = Figure::new("heap", quantity(7.0).bound(Bound::AtMost(6.0)));
         let fine = Figure::new("fine", quantity(6.0).bound(Bound::AtLeast(6.0)));
 
-        let complaints: Vec<_> =
-            [low, high, fine].iter().flat_map(Figure::complaints).collect();
+        let complaints: Vec<_> = [low, high, fine].iter().flat_map(Figure::complaints).collect();
 
         assert_eq!(
             complaints,
