@@ -90,7 +90,7 @@ impl Hello {
     }
 
     /// Reads a hello; fields after the fifth are a newer peer's and are skipped.
-    fn decode(payload: &[u8]) -> Result<Self, HelloFault> {
+    pub(crate) fn decode(payload: &[u8]) -> Result<Self, HelloFault> {
         let mut input = payload;
         let mut fields = ListReader::open(&mut input)?;
         let version = fields.next()?;

@@ -234,18 +234,22 @@ impl Server {
     ) -> Result<impl Future<Output = ()> + Send + use<>, Stopped> {
         self.running()?;
         let shared = Arc::clone(self.shared());
-        {
+        let removed = {
             let mut core = shared.core();
             core.dial.remove_static(&id, now());
-            if let Some(peer) = core.handles.get(&id) {
+            let peer = core.handles.get(&id).cloned();
+            if let Some(peer) = &peer {
                 peer.set_static(false);
                 peer.disconnect(DisconnectReason::Requested);
             }
-        }
+            peer
+        };
         Ok(async move {
+            let Some(removed) = removed else { return };
             loop {
                 let changed = shared.changed.notified();
-                if !shared.core().handles.contains_key(&id) {
+                // The node may be back already: it is this connection that has to be gone.
+                if shared.core().handles.get(&id).is_none_or(|peer| !peer.is_same(&removed)) {
                     return;
                 }
                 changed.await;

@@ -1,7 +1,8 @@
 //! What the tests of this crate share: servers with a short configuration, waiting for events, and
 //! a peer that says whatever a test wants.
 
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "every test binary uses its own part")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses its own part")]
+#![allow(unreachable_pub, missing_docs, reason = "shared by tests only")]
 #![allow(clippy::unwrap_used, missing_debug_implementations, reason = "a test may fail")]
 
 pub mod bare;
