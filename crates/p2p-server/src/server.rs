@@ -25,7 +25,7 @@ use enode::{Enode, NodeId, NodeRecord, RecordError};
 use rand::rngs::StdRng;
 use rlpx::snappy::ScratchPool;
 use serde_json::Value;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     local: LocalNode,
     listen_addr: Option<SocketAddr>,
     next_conn: AtomicU64,
+    /// Places for connections that are over and wait for their peer to hang up too.
+    pub(crate) lingering: Semaphore,
     stopped: OnceCell<()>,
 }
 
@@ -329,6 +331,13 @@ impl Server {
         bans.into_iter().map(|(to, until)| (to, until.saturating_duration_since(now))).collect()
     }
 
+    /// How many bytes of messages all connections hold now, as
+    /// [`message_budget`](ServerBuilder::message_budget) counts them: what has arrived of a frame,
+    /// and what waits for a protocol.
+    pub fn held_bytes(&self) -> usize {
+        self.shared().budget.used()
+    }
+
     /// Subscribes to what happens on the connections from now on.
     pub fn events(&self) -> PeerEvents {
         self.shared().events.subscribe()
@@ -408,6 +417,7 @@ impl Shared {
             local,
             listen_addr,
             next_conn: AtomicU64::new(1),
+            lingering: Semaphore::new(MAX_LINGERING),
             stopped: OnceCell::new(),
             config,
         })
@@ -714,5 +724,7 @@ pub(crate) fn now() -> Instant {
 
 /// How long `stop` waits before it aborts what is left (L-05).
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// How many ended connections may wait for their peers to hang up, two seconds each.
+const MAX_LINGERING: usize = 64;
 /// How many compressors are kept for reuse: as many as connections write at the same instant.
 const SCRATCHES: usize = 4;

@@ -28,7 +28,7 @@ use bytes::Bytes;
 use enode::NodeId;
 use rlpx::{
     frame::Frame,
-    snappy::ScratchPool,
+    snappy::{self, ScratchPool},
     stream::{Reader, Writer},
 };
 use tokio::{
@@ -149,6 +149,8 @@ where
         let protocols = Arc::new(self.protocols);
         let mut set = JoinSet::new();
         let mut bodies = Vec::with_capacity(protocols.len());
+        let mut reader = self.reader;
+        reader.set_max_frame(largest_frame(&protocols));
 
         let inlet = Inlet {
             base: Arc::clone(&outbox.base),
@@ -158,14 +160,10 @@ where
             budget: self.budget,
             peer: self.peer.clone(),
             tap: self.tap.clone(),
-            compressed: self.reader.snappy(),
+            compressed: reader.snappy(),
         };
-        let mut reader = ReaderTask {
-            reader: self.reader,
-            first_frame: self.first_frame,
-            inlet,
-            closing: closing.clone(),
-        };
+        let mut reader =
+            ReaderTask { reader, first_frame: self.first_frame, inlet, closing: closing.clone() };
         let mut writer = WriterTask {
             writer: self.writer,
             outbox: outbox.clone(),
@@ -318,6 +316,15 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
     }
 }
 
+/// The largest frame that can hold a message that somebody here takes, in bytes: one that no protocol
+/// takes is refused from its header.
+fn largest_frame(protocols: &[Running]) -> usize {
+    let largest = protocols.iter().map(|running| running.max_message).max().unwrap_or(0);
+    // What does not compress gets a little longer, and a code is in front of it.
+    let frame = largest.saturating_add(largest / 6).saturating_add(64);
+    frame.clamp(SMALL_FRAME, snappy::MAX_MESSAGE)
+}
+
 /// Makes the channel of one protocol, with its events and counters.
 fn message_channel(
     running: &Running,
@@ -371,8 +378,8 @@ impl<R: AsyncRead + Unpin> Linger<R> {
         };
         tokio::select! {
             biased;
-            () = Self::wait(&mut self.0, LINGER) => {}
             () = stopping => {}
+            () = Self::wait(&mut self.0, LINGER) => {}
         }
     }
 
@@ -381,7 +388,7 @@ impl<R: AsyncRead + Unpin> Linger<R> {
         let deadline = Instant::now() + limit;
         let mut left = LINGER_BYTES;
         while left > 0 {
-            match timeout_at(deadline, reader.fill()).await {
+            match timeout_at(deadline, reader.discard(left)).await {
                 Ok(Ok(read)) if read > 0 => left = left.saturating_sub(read),
                 _ => return,
             }
@@ -389,6 +396,8 @@ impl<R: AsyncRead + Unpin> Linger<R> {
     }
 }
 
+/// Frames up to this size are read whatever the protocols take, in bytes: those of the base protocol.
+const SMALL_FRAME: usize = 16 << 10;
 /// How long queued messages may take before our disconnect follows (decision on the end of a
 /// connection: one second).
 const FLUSH: Duration = Duration::from_secs(1);
@@ -402,3 +411,55 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_STOPPING: Duration = Duration::from_millis(500);
 /// How much is still read then.
 const LINGER_BYTES: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use enode::SecretKey;
+    use rlpx::{frame::MAX_SIZE, handshake::Randomness, stream};
+
+    use super::*;
+
+    /// L-07: not even a connection whose buffer has grown reads more than 4 KiB after the end, and
+    /// what the buffer held is given back at once.
+    #[tokio::test(start_paused = true)]
+    async fn four_kib_are_read_after_the_end_however_much_comes() {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let (ours, theirs) = (SecretKey::random(), SecretKey::random());
+        let randomness = || Randomness::generate(&mut rand::rng());
+        let our_key = ours.public_key();
+        let (near_reader, near_writer) = tokio::io::split(near);
+        let (far_reader, far_writer) = tokio::io::split(far);
+        let (near, far) = tokio::join!(
+            stream::accept(near_reader, near_writer, &ours, randomness()),
+            stream::connect(far_reader, far_writer, &theirs, &our_key, randomness()),
+        );
+        let (mut near, mut far) = (near.unwrap(), far.unwrap());
+        near.reader.set_max_frame(MAX_SIZE);
+        far.writer.push(16, &vec![0; 500_000], &mut snappy::Scratch::new()).unwrap();
+        far.writer.flush().await.unwrap();
+        while near.reader.buffered() < 200_000 {
+            assert!(near.reader.try_frame().unwrap().is_none());
+            near.reader.fill().await.unwrap();
+        }
+        assert!(near.reader.allocated() > 64 << 10, "{}", near.reader.allocated());
+        let before = near.reader.buffered();
+
+        Linger::wait(&mut near.reader, Duration::from_secs(2)).await;
+
+        assert_eq!(near.reader.allocated(), 0);
+        let rest = drain(&mut near.reader).await;
+        let read = 500_000_usize.saturating_sub(before + rest);
+        assert!(read <= LINGER_BYTES, "{read}");
+    }
+
+    /// How much is there still to be read.
+    async fn drain<R: AsyncRead + Unpin>(reader: &mut Reader<R>) -> usize {
+        let mut sum = 0;
+        while let Ok(Ok(read)) =
+            timeout_at(Instant::now() + Duration::from_millis(1), reader.discard(usize::MAX)).await
+        {
+            sum += read;
+        }
+        sum
+    }
+}
