@@ -235,7 +235,7 @@ impl EventHub {
 
 impl Drop for EventHub {
     fn drop(&mut self) {
-        // The server was dropped without being stopped.
+        // A server whose last handle was dropped is gone without `stop`: the streams end too.
         self.close();
     }
 }

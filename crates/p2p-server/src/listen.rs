@@ -119,7 +119,7 @@ fn check_in(
 
 /// Whether the listener itself is broken, rather than one connection or the moment.
 fn is_permanent(error: &io::Error) -> bool {
-    // Not "not connected": a connection that was reset before it was accepted may say that.
+    // Nothing that one connection can bring about may be among these.
     use io::ErrorKind::{BrokenPipe, InvalidInput, Unsupported};
     matches!(error.kind(), BrokenPipe | InvalidInput | Unsupported)
 }

@@ -25,17 +25,18 @@ use enode::{Enode, NodeId, NodeRecord, RecordError};
 use rand::rngs::StdRng;
 use rlpx::snappy::ScratchPool;
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     AddPeerError, BanTarget, Capability, DialEvents, DialStatus, DisconnectReason, NodeInfo, Peer,
-    PeerEvent, PeerEvents, PeerInfo, PeerInfoState, ServerBuilder, StartError, Stopped, Transport,
+    PeerEvent, PeerEvents, PeerInfo, PeerInfoState, Protocol, ServerBuilder, StartError, Stopped,
+    Transport,
     address::is_lan,
     base::Hello,
     budget::ServerBudget,
     builder::Config,
-    capability::match_capabilities,
+    capability::{Offer, match_capabilities},
     dial::{AddStaticError, DialConfig, DialScheduler},
     dial_events::DialEventHub,
     dialer,
@@ -84,6 +85,7 @@ pub(crate) struct Shared {
     local: LocalNode,
     listen_addr: Option<SocketAddr>,
     next_conn: AtomicU64,
+    stopped: OnceCell<()>,
 }
 
 /// The state under the one lock. All of it is plain data and pure logic.
@@ -232,18 +234,22 @@ impl Server {
     ) -> Result<impl Future<Output = ()> + Send + use<>, Stopped> {
         self.running()?;
         let shared = Arc::clone(self.shared());
-        {
+        let removed = {
             let mut core = shared.core();
             core.dial.remove_static(&id, now());
-            if let Some(peer) = core.handles.get(&id) {
+            let peer = core.handles.get(&id).cloned();
+            if let Some(peer) = &peer {
                 peer.set_static(false);
                 peer.disconnect(DisconnectReason::Requested);
             }
-        }
+            peer
+        };
         Ok(async move {
+            let Some(removed) = removed else { return };
             loop {
                 let changed = shared.changed.notified();
-                if !shared.core().handles.contains_key(&id) {
+                // The node may be back already: it is this connection that has to be gone.
+                if shared.core().handles.get(&id).is_none_or(|peer| !peer.is_same(&removed)) {
                     return;
                 }
                 changed.await;
@@ -351,13 +357,9 @@ impl Server {
     pub async fn stop(&self) {
         let shared = self.shared();
         shared.shutdown.cancel();
-        let left = shared.tasks.shut_down(STOP_LIMIT).await;
-        if !left.is_empty() {
-            tracing::warn!(?left, "tasks aborted, they did not end in time");
-        }
-        shared.forget_all_peers();
-        shared.events.close();
-        shared.dial_events.close();
+        // Whoever comes first does the work, all others wait for it; if the first is cancelled, the
+        // next takes over.
+        shared.stopped.get_or_init(|| shared.wind_up()).await;
     }
 
     fn running(&self) -> Result<(), Stopped> {
@@ -406,6 +408,7 @@ impl Shared {
             local,
             listen_addr,
             next_conn: AtomicU64::new(1),
+            stopped: OnceCell::new(),
             config,
         })
     }
@@ -425,40 +428,46 @@ impl Shared {
         ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The payload of our hello: what we offer now.
-    pub(crate) fn hello(&self) -> Bytes {
+    /// What we offer now: the protocols that are not disabled. Hello and matching of one connection
+    /// must work from the same list, or the two sides would lay out the codes differently.
+    pub(crate) fn offered(&self) -> Vec<Arc<dyn Protocol>> {
         let core = self.core();
-        let offered = self.config.offers().into_iter().zip(&core.panics);
-        let capabilities: Vec<Capability> = offered
-            .filter(|(_, panics)| !panics.is_disabled())
-            .map(|(offer, _)| offer.capability)
-            .collect();
-        drop(core);
+        let protocols = self.config.protocols.iter().zip(&core.panics);
+        let enabled = protocols.filter(|(_, panics)| !panics.is_disabled());
+        enabled.map(|(protocol, _)| Arc::clone(protocol)).collect()
+    }
+
+    /// The payload of our hello.
+    pub(crate) fn hello(&self, offered: &[Arc<dyn Protocol>]) -> Bytes {
+        let capabilities = offered.iter().map(|protocol| protocol.capability()).collect();
         Hello::ours(&self.config.name, capabilities, &self.config.key.public_key()).encode()
     }
 
-    /// The protocols that run with a peer that offers these; `None` when it shares none of ours and
-    /// we have some.
-    pub(crate) fn matching(&self, remote: &[Capability]) -> Option<Vec<Running>> {
-        let offers = self.config.offers();
+    /// The protocols that run with a peer that offers `remote`; `None` when it shares none of ours
+    /// and we have some.
+    pub(crate) fn matching(
+        &self,
+        offered: &[Arc<dyn Protocol>],
+        remote: &[Capability],
+    ) -> Option<Vec<Running>> {
+        let offer = |protocol: &Arc<dyn Protocol>| Offer {
+            capability: protocol.capability(),
+            length: protocol.length(),
+        };
+        let offers: Vec<Offer> = offered.iter().map(offer).collect();
         let matches = match_capabilities(remote, &offers)?;
-        let core = self.core();
-        let enabled = |index: usize| core.panics.get(index).is_some_and(|p| !p.is_disabled());
-        let running: Vec<Running> = matches
-            .into_iter()
-            .filter(|found| enabled(found.index))
-            .filter_map(|found| {
-                let protocol = self.config.protocols.get(found.index)?;
-                Some(Running {
-                    capability: protocol.capability(),
-                    protocol: Arc::clone(protocol),
-                    offset: found.offset,
-                    length: protocol.length(),
-                    max_message: protocol.max_message_size(),
-                })
+        let running = matches.into_iter().filter_map(|found| {
+            let protocol = offered.get(found.index)?;
+            Some(Running {
+                capability: protocol.capability(),
+                protocol: Arc::clone(protocol),
+                offset: found.offset,
+                length: protocol.length(),
+                max_message: protocol.max_message_size(),
             })
-            .collect();
-        if running.is_empty() && !offers.is_empty() { None } else { Some(running) }
+        });
+        let running: Vec<Running> = running.collect();
+        if running.is_empty() && !self.config.protocols.is_empty() { None } else { Some(running) }
     }
 
     /// The check on a name that nobody has proven yet.
@@ -554,6 +563,17 @@ impl Shared {
         let index = protocols.position(|protocol| protocol.capability() == *capability)?;
         let counter = core.panics.get_mut(index)?;
         (counter.on_panic(now) == AfterPanic::Disable).then(|| capability.clone())
+    }
+
+    async fn wind_up(&self) {
+        let left = self.tasks.shut_down(STOP_LIMIT).await;
+        if !left.is_empty() {
+            tracing::warn!(?left, "tasks aborted, they did not end in time");
+        }
+        self.forget_all_peers();
+        self.events.close();
+        self.dial_events.close();
+        tracing::info!("server stopped");
     }
 
     /// After the tasks are gone: nobody is left, whatever happened to the tasks.

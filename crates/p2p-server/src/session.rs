@@ -127,12 +127,17 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    /// Runs until the session is over and all its tasks have ended.
-    pub(crate) async fn run(self) -> Ended<R> {
+    /// Starts the tasks; what is returned runs until the session is over and all of them have
+    /// ended.
+    ///
+    /// Not `async` itself, so that the session is no part of the memory of what waits for it.
+    pub(crate) fn run(self) -> impl Future<Output = Ended<R>> + Send {
         let (peer, shutdown) = (self.peer.clone(), self.shutdown.clone());
         let mut tasks = self.start();
-        let end = tasks.first_end(&peer, &shutdown).await;
-        tasks.wind_up(end, &peer).await
+        async move {
+            let end = tasks.first_end(&peer, &shutdown).await;
+            tasks.wind_up(end, &peer).await
+        }
     }
 
     fn start(self) -> Tasks<R> {
@@ -143,7 +148,7 @@ where
             self.protocols.iter().map(|_| Arc::new(Queue::new(DEFAULT_LIMITS))).collect();
         let protocols = Arc::new(self.protocols);
         let mut set = JoinSet::new();
-        let mut bodies = Vec::new();
+        let mut bodies = Vec::with_capacity(protocols.len());
 
         let inlet = Inlet {
             base: Arc::clone(&outbox.base),
@@ -155,13 +160,13 @@ where
             tap: self.tap.clone(),
             compressed: self.reader.snappy(),
         };
-        let reader = ReaderTask {
+        let mut reader = ReaderTask {
             reader: self.reader,
             first_frame: self.first_frame,
             inlet,
             closing: closing.clone(),
         };
-        let writer = WriterTask {
+        let mut writer = WriterTask {
             writer: self.writer,
             outbox: outbox.clone(),
             closing,
@@ -173,8 +178,8 @@ where
         };
         set.spawn(
             async move {
-                let (reader, end) = reader.run().await;
-                TaskEnd::Reader(Box::new(reader), end)
+                let end = reader.run().await;
+                TaskEnd::Reader(Box::new(reader.reader), end)
             }
             .in_current_span(),
         );
@@ -183,7 +188,7 @@ where
         for (index, running) in protocols.iter().enumerate() {
             let (outgoing, incoming) = (Arc::clone(&outbox.lanes[index].0), inbound[index].clone());
             let hub = self.message_events.clone();
-            let messages = channel(running, &self.peer, outgoing, incoming, hub);
+            let messages = message_channel(running, &self.peer, outgoing, incoming, hub);
             let (protocol, peer) = (Arc::clone(&running.protocol), self.peer.clone());
             let span = tracing::debug_span!("proto", cap = %running.capability);
             let body = async move { TaskEnd::Body(protocol.run(peer, messages).await) };
@@ -277,7 +282,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
 
     /// Ends what still runs, in order: protocols read what is left, queues are sent, the reason
     /// follows; then waits for all.
-    async fn wind_up(mut self, end: End, peer: &Peer) -> Ended<R> {
+    async fn wind_up(&mut self, end: End, peer: &Peer) -> Ended<R> {
         self.inbound.iter().for_each(|queue| queue.close());
         let reason = end.reason_to_send();
         let close = match reason {
@@ -292,7 +297,8 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
         };
         self.close.send_replace(close);
         self.join_all(peer).await;
-        let linger = reason.and(self.reader).map(Linger);
+        let reader = reason.and_then(|_| self.reader.take());
+        let linger = reader.map(Linger);
         Ended { end, linger }
     }
 
@@ -313,7 +319,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
 }
 
 /// Makes the channel of one protocol, with its events and counters.
-fn channel(
+fn message_channel(
     running: &Running,
     peer: &Peer,
     outgoing: Arc<Queue<Outgoing>>,

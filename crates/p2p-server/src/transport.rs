@@ -85,8 +85,15 @@ impl Transport for Tcp {
 impl Listener for TcpListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Link>> {
         Box::pin(async move {
-            let (stream, remote) = Self::accept(self).await?;
-            link(stream, remote)
+            loop {
+                let (stream, remote) = Self::accept(self).await?;
+                // A connection that was reset in the queue is no trouble of the listener's. Asking
+                // it for its peer would say "not connected", for one.
+                match link(stream, remote) {
+                    Ok(link) => return Ok(link),
+                    Err(error) => tracing::trace!(addr = %remote, %error, "dead on arrival"),
+                }
+            }
         })
     }
 

@@ -66,7 +66,9 @@ impl Connection {
             match (bad, silent) {
                 (true, _) if self.inbound() => failure.offence(Offence::BadAuth),
                 (true, _) => failure.offence(Offence::BadAck),
-                (_, true) => failure.offence(Offence::HandshakeTimeout),
+                // An address that we dialed and that says nothing has done nothing: anybody can
+                // name it in a made-up node.
+                (_, true) if self.inbound() => failure.offence(Offence::HandshakeTimeout),
                 _ => failure,
             }
         })?;
@@ -100,7 +102,8 @@ impl Connection {
             self.say_goodbye(&mut reader, &mut writer, tap, reason).await;
             return Err(Failure::said(DialStage::Admission, reason));
         }
-        push(&mut writer, tap, base::HELLO, self.shared.hello());
+        let offered = self.shared.offered();
+        push(&mut writer, tap, base::HELLO, self.shared.hello(&offered));
         let hello = match self.first_message(&mut reader, &mut writer, key, tap).await {
             Ok(hello) => hello,
             Err(refused) => {
@@ -115,7 +118,7 @@ impl Connection {
         reader.set_max_frame(snappy::MAX_MESSAGE);
         reader.set_snappy(compressed);
         writer.set_snappy(compressed);
-        match self.shared.matching(&hello.capabilities) {
+        match self.shared.matching(&offered, &hello.capabilities) {
             Some(protocols) => Ok(Greeted { key, hello, reader, writer, protocols }),
             None => {
                 let reason = DisconnectReason::UselessPeer;

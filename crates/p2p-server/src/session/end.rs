@@ -98,7 +98,7 @@ impl End {
                 ProtocolError::InvalidMessage(_) | ProtocolError::InvalidCode { .. },
             ) => Some(Offence::InvalidMessage),
             Self::Protocol(ProtocolError::Disconnect(_)) => None,
-            Self::Protocol(_) => Some(Offence::ProtocolFailed),
+            Self::Protocol(_) | Self::Panicked(_) => Some(Offence::ProtocolFailed),
             _ => None,
         }
     }

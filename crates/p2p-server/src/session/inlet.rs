@@ -97,8 +97,11 @@ impl Inlet {
                 }
                 Ok(())
             }
-            // A second hello, or a code nobody has given a meaning (L-09).
-            _ => self.payload(&frame, snappy::MAX_MESSAGE).map(drop),
+            // A second hello, or a code nobody has given a meaning (L-09): not even looked at.
+            _ => {
+                self.show_ignored(frame);
+                Ok(())
+            }
         }
     }
 
@@ -117,6 +120,17 @@ impl Inlet {
             tap.frame(false, frame.code, payload.clone(), frame.wire.clone().unwrap_or_default());
         }
         Ok(payload)
+    }
+
+    fn show_ignored(&self, frame: Frame) {
+        if let Some(tap) = &self.tap {
+            let body = Bytes::copy_from_slice(&frame.body);
+            let payload = match snappy::decompress(&body, BASE_MESSAGE) {
+                Ok(payload) if self.compressed => payload,
+                _ => body,
+            };
+            tap.frame(false, frame.code, payload, frame.wire.unwrap_or_default());
+        }
     }
 
     async fn deliver(
