@@ -11,9 +11,10 @@
 
 mod greet;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use enode::{Enode, NodeId};
+use futures_util::FutureExt as _;
 use rlpx::{
     frame::Frame,
     stream::{Reader, Writer},
@@ -90,7 +91,14 @@ impl Failure {
 
 impl Connection {
     /// Sets the connection up, runs its session, and cleans up after it.
+    ///
+    /// A panic, of a tap for instance, fails the connection and nothing else.
     pub(crate) async fn run(self, link: Link) -> Result<(), Failure> {
+        let run = AssertUnwindSafe(self.set_up_and_run(link)).catch_unwind();
+        run.await.unwrap_or_else(|_| Err(Failure::new(DialStage::Handshake, "panicked")))
+    }
+
+    async fn set_up_and_run(self, link: Link) -> Result<(), Failure> {
         let (local, remote) = (link.local, link.remote);
         // Boxed, so that its memory is given back when the session begins.
         let set_up = Box::pin(async {
@@ -106,7 +114,7 @@ impl Connection {
             session = set_up => session?,
         };
         let ended = session.await;
-        self.shared.on_session_end(self.conn, &peer, &ended.end);
+        self.shared.on_session_end(self.conn, &peer, &ended.end, &ended.panicked);
         // Without a place the socket closes at once, and the peer may miss our reason.
         if let Some(linger) = ended.linger
             && let Ok(_place) = self.shared.lingering.try_acquire()

@@ -526,8 +526,14 @@ impl Shared {
         admission
     }
 
-    /// A session is over and all its tasks have ended.
-    pub(crate) fn on_session_end(&self, conn: ConnId, peer: &Peer, end: &End) {
+    /// A session is over and all its tasks have ended; these of its protocols have panicked.
+    pub(crate) fn on_session_end(
+        &self,
+        conn: ConnId,
+        peer: &Peer,
+        end: &End,
+        panicked: &[Capability],
+    ) {
         let (id, now) = (peer.id(), now());
         let mut core = self.core();
         core.handles.remove(&id);
@@ -537,17 +543,15 @@ impl Shared {
         if let Some(offence) = end.offence() {
             core.reputation.on_offence(peer.remote_addr().ip(), Some(id), offence, now);
         }
-        let disabled = match end {
-            End::Panicked(capability) => self.count_panic(&mut core, capability, now),
-            _ => None,
-        };
+        let disabled: Vec<Capability> =
+            panicked.iter().filter_map(|it| self.count_panic(&mut core, it, now)).collect();
         self.events.emit(&PeerEvent::Dropped {
             peer: id,
             error: end.to_string(),
             local: peer.local_addr(),
             remote: peer.remote_addr(),
         });
-        if let Some(protocol) = disabled {
+        for protocol in disabled {
             tracing::error!(cap = %protocol, "protocol disabled after three panics in a minute");
             self.events.emit(&PeerEvent::ProtocolDisabled { protocol });
         }

@@ -88,6 +88,8 @@ pub(crate) struct Running {
 /// How a session ended, and the socket's last duty.
 pub(crate) struct Ended<R> {
     pub(crate) end: End,
+    /// The protocols whose bodies panicked, before the end or because of it.
+    pub(crate) panicked: Vec<Capability>,
     /// Set when a reason was sent: the socket stays open a moment so that the peer can read it.
     pub(crate) linger: Option<Linger<R>>,
 }
@@ -193,7 +195,8 @@ where
             let handle = set.spawn(body.instrument(span));
             bodies.push((handle.id(), running.capability.clone()));
         }
-        Tasks { set, bodies, alive, outbox, inbound, close, reader: None }
+        let panicked = Vec::new();
+        Tasks { set, bodies, panicked, alive, outbox, inbound, close, reader: None }
     }
 }
 
@@ -208,7 +211,9 @@ enum TaskEnd<R> {
 struct Tasks<R> {
     // bound: reader, writer and one body for each shared protocol
     set: JoinSet<TaskEnd<R>>,
+    /// The bodies that still run.
     bodies: Vec<(Id, Capability)>,
+    panicked: Vec<Capability>,
     alive: Alive,
     outbox: Outbox,
     inbound: Vec<Arc<Queue<Outgoing>>>,
@@ -225,8 +230,8 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                 biased;
                 () = shutdown.cancelled() => return End::Stopping,
                 reason = peer.on_disconnect() => return End::Local(reason),
-                Some(ended) = self.set.join_next() => {
-                    if let Ok(TaskEnd::Writer(Err(End::Io(error)))) = ended {
+                Some(ended) = self.set.join_next_with_id() => {
+                    if let Ok((_, TaskEnd::Writer(Err(End::Io(error))))) = ended {
                         return self.last_words(error).await;
                     }
                     if let Some(end) = self.judge(ended) {
@@ -243,7 +248,9 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
     async fn last_words(&mut self, error: io::Error) -> End {
         let deadline = Instant::now() + LAST_WORDS;
         while self.reader.is_none() {
-            let Ok(Some(ended)) = timeout_at(deadline, self.set.join_next()).await else { break };
+            let Ok(Some(ended)) = timeout_at(deadline, self.set.join_next_with_id()).await else {
+                break;
+            };
             if let Some(End::Remote(reason)) = self.judge(ended) {
                 return End::Remote(reason);
             }
@@ -260,22 +267,30 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
     }
 
     /// What the end of one task means for the session.
-    fn judge(&mut self, ended: Result<TaskEnd<R>, JoinError>) -> Option<End> {
+    fn judge(&mut self, ended: Result<(Id, TaskEnd<R>), JoinError>) -> Option<End> {
         match ended {
-            Ok(TaskEnd::Reader(reader, end)) => {
+            Ok((_, TaskEnd::Reader(reader, end))) => {
                 self.reader = Some(reader);
                 end
             }
-            Ok(TaskEnd::Writer(result)) => result.err(),
-            Ok(TaskEnd::Body(Ok(()))) => Some(End::Returned),
-            Ok(TaskEnd::Body(Err(error))) => Some(End::Protocol(error)),
-            Err(error) => {
-                let id = error.id();
-                let body = self.bodies.iter().find(|(body, _)| *body == id);
-                body.map(|(_, capability)| End::Panicked(capability.clone()))
-                    .or_else(|| Some(End::Io(io::Error::other(error))))
+            Ok((_, TaskEnd::Writer(result))) => result.err(),
+            Ok((id, TaskEnd::Body(result))) => {
+                self.take_body(id);
+                Some(result.map_or_else(End::Protocol, |()| End::Returned))
             }
+            Err(error) => match self.take_body(error.id()) {
+                Some(capability) if error.is_panic() => {
+                    self.panicked.push(capability.clone());
+                    Some(End::Panicked(capability))
+                }
+                _ => Some(End::Io(io::Error::other(error))),
+            },
         }
+    }
+
+    fn take_body(&mut self, id: Id) -> Option<Capability> {
+        let index = self.bodies.iter().position(|(body, _)| *body == id)?;
+        Some(self.bodies.swap_remove(index).1)
     }
 
     /// Ends what still runs, in order: protocols read what is left, queues are sent, the reason
@@ -296,23 +311,35 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
         self.close.send_replace(close);
         self.join_all(peer).await;
         let reader = reason.and_then(|_| self.reader.take());
-        let linger = reader.map(Linger);
-        Ended { end, linger }
+        let panicked = std::mem::take(&mut self.panicked);
+        Ended { end, panicked, linger: reader.map(Linger) }
     }
 
+    /// Waits until all tasks have ended; the end of the session is decided already.
     async fn join_all(&mut self, peer: &Peer) {
-        let deadline = Instant::now() + BODY_GRACE;
+        if self.join_until(Instant::now() + BODY_GRACE).await {
+            return;
+        }
+        let left: Vec<&Capability> = self.bodies.iter().map(|(_, capability)| capability).collect();
+        tracing::warn!(peer = %peer.id().short(), ?left, "protocols ignore the end and are aborted");
+        self.set.abort_all();
+        if !self.join_until(Instant::now() + ABORT_GRACE).await {
+            let left: Vec<&Capability> = self.bodies.iter().map(|(_, it)| it).collect();
+            // A thread that a body blocks cannot be had back, but the peer's place can.
+            tracing::error!(peer = %peer.id().short(), ?left, "protocols block their threads");
+            self.set.detach_all();
+        }
+    }
+
+    /// Whether all have ended by then.
+    async fn join_until(&mut self, deadline: Instant) -> bool {
         loop {
-            match timeout_at(deadline, self.set.join_next()).await {
-                Ok(None) => return,
-                Ok(Some(Ok(TaskEnd::Reader(reader, _)))) => self.reader = Some(reader),
-                Ok(Some(_)) => {}
-                Err(_) => break,
+            match timeout_at(deadline, self.set.join_next_with_id()).await {
+                Ok(None) => return true,
+                Ok(Some(ended)) => drop(self.judge(ended)),
+                Err(_) => return false,
             }
         }
-        let left = self.set.len();
-        tracing::warn!(peer = %peer.id().short(), left, "protocol ignores the end and is aborted");
-        self.set.shutdown().await;
     }
 }
 
@@ -405,6 +432,8 @@ const FLUSH: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a body may go on after its connection ended before it is aborted.
 const BODY_GRACE: Duration = Duration::from_secs(4);
+/// How long it may take to abort bodies.
+const ABORT_GRACE: Duration = Duration::from_millis(250);
 /// How long the socket stays open after our disconnect.
 const LINGER: Duration = Duration::from_secs(2);
 /// The same from the moment the whole server stops.

@@ -173,7 +173,9 @@ impl Hostile {
         let mut reason = None;
         while let Some(message) = self.next().await {
             if message.code == DISCONNECT {
-                let codes: Vec<u8> = message.decode().expect("a list with the reason");
+                // Compressed or not, as both hellos had been read or not.
+                let list = snappy::decompress(&message.payload, 100).unwrap_or(message.payload);
+                let codes: Vec<u8> = alloy_rlp::decode_exact(list).expect("a list with the reason");
                 reason = codes.first().map(|code| DisconnectReason::from_code(*code));
             }
         }
