@@ -47,23 +47,25 @@ impl fmt::Debug for DialEvents {
 
 /// Hands every dial event to every subscriber.
 #[derive(Default)]
-pub(crate) struct DialEventHub {
+pub(crate) struct DialEventHub(Mutex<HubState>);
+
+#[derive(Default)]
+struct HubState {
     // bound: one entry per living subscription of this process's own code
-    subscribers: Mutex<Option<Vec<Weak<Mutex<State>>>>>,
-    closed: std::sync::atomic::AtomicBool,
+    subscribers: Vec<Weak<Mutex<State>>>,
+    closed: bool,
 }
 
 impl DialEventHub {
     pub(crate) fn subscribe(&self) -> DialEvents {
         let state = Arc::new(Mutex::new(State::default()));
-        if self.closed.load(std::sync::atomic::Ordering::Acquire) {
+        let mut hub = lock(&self.0);
+        if hub.closed {
             lock(&state).ended = true;
-            return DialEvents(state);
+        } else {
+            hub.subscribers.retain(|weak| weak.strong_count() > 0);
+            hub.subscribers.push(Arc::downgrade(&state));
         }
-        let mut subscribers = lock(&self.subscribers);
-        let list = subscribers.get_or_insert_default();
-        list.retain(|weak| weak.strong_count() > 0);
-        list.push(Arc::downgrade(&state));
         DialEvents(state)
     }
 
@@ -72,40 +74,25 @@ impl DialEventHub {
         if events.is_empty() {
             return;
         }
-        let subscribers = lock(&self.subscribers);
-        for state in subscribers.iter().flatten().filter_map(Weak::upgrade) {
-            let waker = {
-                let mut state = lock(&state);
-                for event in &events {
-                    state.push(event.clone());
-                }
-                state.waker.take()
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        let hub = lock(&self.0);
+        for state in hub.subscribers.iter().filter_map(Weak::upgrade) {
+            change(&state, |state| events.iter().cloned().for_each(|event| state.push(event)));
         }
     }
 
     /// No more events: the streams end when they have been read.
     pub(crate) fn close(&self) {
-        self.closed.store(true, std::sync::atomic::Ordering::Release);
-        let subscribers = lock(&self.subscribers).take();
-        for state in subscribers.into_iter().flatten().filter_map(|weak| weak.upgrade()) {
-            let waker = {
-                let mut state = lock(&state);
-                state.ended = true;
-                state.waker.take()
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        let mut hub = lock(&self.0);
+        hub.closed = true;
+        for state in hub.subscribers.drain(..).filter_map(|weak| weak.upgrade()) {
+            change(&state, |state| state.ended = true);
         }
     }
 }
 
 impl Drop for DialEventHub {
     fn drop(&mut self) {
+        // The server was dropped without being stopped.
         self.close();
     }
 }
@@ -126,6 +113,18 @@ impl State {
             self.missed = self.missed.saturating_add(1);
         }
         self.queue.push_back(event);
+    }
+}
+
+/// Changes a subscriber's state, then wakes who waits for it.
+fn change(state: &Mutex<State>, change: impl FnOnce(&mut State)) {
+    let waker = {
+        let mut state = lock(state);
+        change(&mut state);
+        state.waker.take()
+    };
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

@@ -141,6 +141,8 @@ mod tasks;
 pub mod test_utils;
 mod throttle;
 mod transport;
+#[doc(hidden)]
+pub mod vector_hooks;
 
 pub use rlpx::{DecodeError, Message};
 

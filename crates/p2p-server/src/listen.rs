@@ -119,8 +119,9 @@ fn check_in(
 
 /// Whether the listener itself is broken, rather than one connection or the moment.
 fn is_permanent(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, InvalidInput, NotConnected, Unsupported};
-    matches!(error.kind(), BrokenPipe | InvalidInput | NotConnected | Unsupported)
+    // Nothing that one connection can bring about may be among these.
+    use io::ErrorKind::{BrokenPipe, InvalidInput, Unsupported};
+    matches!(error.kind(), BrokenPipe | InvalidInput | Unsupported)
 }
 
 /// Source: ethereum/go-ethereum:p2p/server.go, `listenLoop`.

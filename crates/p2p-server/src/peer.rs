@@ -205,6 +205,11 @@ impl Peer {
         self.0.dynamic_dialed
     }
 
+    /// Whether both are handles to one connection, and not just to one node.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn set_static(&self, yes: bool) {
         self.0.is_static.store(yes, Ordering::Relaxed);
     }

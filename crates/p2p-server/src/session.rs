@@ -18,6 +18,7 @@ mod reader;
 mod writer;
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -27,14 +28,14 @@ use bytes::Bytes;
 use enode::NodeId;
 use rlpx::{
     frame::Frame,
-    snappy::ScratchPool,
+    snappy::{self, ScratchPool},
     stream::{Reader, Writer},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
     task::{Id, JoinError, JoinSet},
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -87,6 +88,8 @@ pub(crate) struct Running {
 /// How a session ended, and the socket's last duty.
 pub(crate) struct Ended<R> {
     pub(crate) end: End,
+    /// The protocols whose bodies panicked, before the end or because of it.
+    pub(crate) panicked: Vec<Capability>,
     /// Set when a reason was sent: the socket stays open a moment so that the peer can read it.
     pub(crate) linger: Option<Linger<R>>,
 }
@@ -126,12 +129,17 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    /// Runs until the session is over and all its tasks have ended.
-    pub(crate) async fn run(self) -> Ended<R> {
+    /// Starts the tasks; what is returned runs until the session is over and all of them have
+    /// ended.
+    ///
+    /// Not `async` itself, so that the session is no part of the memory of what waits for it.
+    pub(crate) fn run(self) -> impl Future<Output = Ended<R>> + Send {
         let (peer, shutdown) = (self.peer.clone(), self.shutdown.clone());
         let mut tasks = self.start();
-        let end = tasks.first_end(&peer, &shutdown).await;
-        tasks.wind_up(end, &peer, shutdown.is_cancelled()).await
+        async move {
+            let end = tasks.first_end(&peer, &shutdown).await;
+            tasks.wind_up(end, &peer).await
+        }
     }
 
     fn start(self) -> Tasks<R> {
@@ -142,7 +150,9 @@ where
             self.protocols.iter().map(|_| Arc::new(Queue::new(DEFAULT_LIMITS))).collect();
         let protocols = Arc::new(self.protocols);
         let mut set = JoinSet::new();
-        let mut bodies = Vec::new();
+        let mut bodies = Vec::with_capacity(protocols.len());
+        let mut reader = self.reader;
+        reader.set_max_frame(largest_frame(&protocols));
 
         let inlet = Inlet {
             base: Arc::clone(&outbox.base),
@@ -152,15 +162,11 @@ where
             budget: self.budget,
             peer: self.peer.clone(),
             tap: self.tap.clone(),
-            compressed: self.reader.snappy(),
+            compressed: reader.snappy(),
         };
-        let reader = ReaderTask {
-            reader: self.reader,
-            first_frame: self.first_frame,
-            inlet,
-            closing: closing.clone(),
-        };
-        let writer = WriterTask {
+        let mut reader =
+            ReaderTask { reader, first_frame: self.first_frame, inlet, closing: closing.clone() };
+        let mut writer = WriterTask {
             writer: self.writer,
             outbox: outbox.clone(),
             closing,
@@ -172,8 +178,8 @@ where
         };
         set.spawn(
             async move {
-                let (reader, end) = reader.run().await;
-                TaskEnd::Reader(Box::new(reader), end)
+                let end = reader.run().await;
+                TaskEnd::Reader(Box::new(reader.reader), end)
             }
             .in_current_span(),
         );
@@ -189,7 +195,8 @@ where
             let handle = set.spawn(body.instrument(span));
             bodies.push((handle.id(), running.capability.clone()));
         }
-        Tasks { set, bodies, alive, outbox, inbound, close, reader: None }
+        let panicked = Vec::new();
+        Tasks { set, bodies, panicked, alive, outbox, inbound, close, reader: None }
     }
 }
 
@@ -204,7 +211,9 @@ enum TaskEnd<R> {
 struct Tasks<R> {
     // bound: reader, writer and one body for each shared protocol
     set: JoinSet<TaskEnd<R>>,
+    /// The bodies that still run.
     bodies: Vec<(Id, Capability)>,
+    panicked: Vec<Capability>,
     alive: Alive,
     outbox: Outbox,
     inbound: Vec<Arc<Queue<Outgoing>>>,
@@ -221,7 +230,10 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                 biased;
                 () = shutdown.cancelled() => return End::Stopping,
                 reason = peer.on_disconnect() => return End::Local(reason),
-                Some(ended) = self.set.join_next() => {
+                Some(ended) = self.set.join_next_with_id() => {
+                    if let Ok((_, TaskEnd::Writer(Err(End::Io(error))))) = ended {
+                        return self.last_words(error).await;
+                    }
                     if let Some(end) = self.judge(ended) {
                         return end;
                     }
@@ -229,6 +241,21 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                 () = sleep_until(ping.into()) => self.ping(),
             }
         }
+    }
+
+    /// The writer has failed: the peer is gone, or going. What it said before counts more than the
+    /// broken pipe behind it, and has come already if it comes at all.
+    async fn last_words(&mut self, error: io::Error) -> End {
+        let deadline = Instant::now() + LAST_WORDS;
+        while self.reader.is_none() {
+            let Ok(Some(ended)) = timeout_at(deadline, self.set.join_next_with_id()).await else {
+                break;
+            };
+            if let Some(End::Remote(reason)) = self.judge(ended) {
+                return End::Remote(reason);
+            }
+        }
+        End::Io(error)
     }
 
     fn ping(&self) {
@@ -240,27 +267,35 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
     }
 
     /// What the end of one task means for the session.
-    fn judge(&mut self, ended: Result<TaskEnd<R>, JoinError>) -> Option<End> {
+    fn judge(&mut self, ended: Result<(Id, TaskEnd<R>), JoinError>) -> Option<End> {
         match ended {
-            Ok(TaskEnd::Reader(reader, end)) => {
+            Ok((_, TaskEnd::Reader(reader, end))) => {
                 self.reader = Some(reader);
                 end
             }
-            Ok(TaskEnd::Writer(result)) => result.err(),
-            Ok(TaskEnd::Body(Ok(()))) => Some(End::Returned),
-            Ok(TaskEnd::Body(Err(error))) => Some(End::Protocol(error)),
-            Err(error) => {
-                let id = error.id();
-                let body = self.bodies.iter().find(|(body, _)| *body == id);
-                body.map(|(_, capability)| End::Panicked(capability.clone()))
-                    .or_else(|| Some(End::Io(std::io::Error::other(error))))
+            Ok((_, TaskEnd::Writer(result))) => result.err(),
+            Ok((id, TaskEnd::Body(result))) => {
+                self.take_body(id);
+                Some(result.map_or_else(End::Protocol, |()| End::Returned))
             }
+            Err(error) => match self.take_body(error.id()) {
+                Some(capability) if error.is_panic() => {
+                    self.panicked.push(capability.clone());
+                    Some(End::Panicked(capability))
+                }
+                _ => Some(End::Io(io::Error::other(error))),
+            },
         }
+    }
+
+    fn take_body(&mut self, id: Id) -> Option<Capability> {
+        let index = self.bodies.iter().position(|(body, _)| *body == id)?;
+        Some(self.bodies.swap_remove(index).1)
     }
 
     /// Ends what still runs, in order: protocols read what is left, queues are sent, the reason
     /// follows; then waits for all.
-    async fn wind_up(mut self, end: End, peer: &Peer, stopping: bool) -> Ended<R> {
+    async fn wind_up(&mut self, end: End, peer: &Peer) -> Ended<R> {
         self.inbound.iter().for_each(|queue| queue.close());
         let reason = end.reason_to_send();
         let close = match reason {
@@ -275,25 +310,46 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
         };
         self.close.send_replace(close);
         self.join_all(peer).await;
-        let limit = if stopping { LINGER_STOPPING } else { LINGER };
-        let linger = reason.and(self.reader).map(|reader| Linger { reader, limit });
-        Ended { end, linger }
+        let reader = reason.and_then(|_| self.reader.take());
+        let panicked = std::mem::take(&mut self.panicked);
+        Ended { end, panicked, linger: reader.map(Linger) }
     }
 
+    /// Waits until all tasks have ended; the end of the session is decided already.
     async fn join_all(&mut self, peer: &Peer) {
-        let deadline = Instant::now() + BODY_GRACE;
+        if self.join_until(Instant::now() + BODY_GRACE).await {
+            return;
+        }
+        let left: Vec<&Capability> = self.bodies.iter().map(|(_, capability)| capability).collect();
+        tracing::warn!(peer = %peer.id().short(), ?left, "protocols ignore the end and are aborted");
+        self.set.abort_all();
+        if !self.join_until(Instant::now() + ABORT_GRACE).await {
+            let left: Vec<&Capability> = self.bodies.iter().map(|(_, it)| it).collect();
+            // A thread that a body blocks cannot be had back, but the peer's place can.
+            tracing::error!(peer = %peer.id().short(), ?left, "protocols block their threads");
+            self.set.detach_all();
+        }
+    }
+
+    /// Whether all have ended by then.
+    async fn join_until(&mut self, deadline: Instant) -> bool {
         loop {
-            match timeout_at(deadline, self.set.join_next()).await {
-                Ok(None) => return,
-                Ok(Some(Ok(TaskEnd::Reader(reader, _)))) => self.reader = Some(reader),
-                Ok(Some(_)) => {}
-                Err(_) => break,
+            match timeout_at(deadline, self.set.join_next_with_id()).await {
+                Ok(None) => return true,
+                Ok(Some(ended)) => drop(self.judge(ended)),
+                Err(_) => return false,
             }
         }
-        let left = self.set.len();
-        tracing::warn!(peer = %peer.id().short(), left, "protocol ignores the end and is aborted");
-        self.set.shutdown().await;
     }
+}
+
+/// The largest frame that can hold a message that somebody here takes, in bytes: one that no protocol
+/// takes is refused from its header.
+fn largest_frame(protocols: &[Running]) -> usize {
+    let largest = protocols.iter().map(|running| running.max_message).max().unwrap_or(0);
+    // What does not compress gets a little longer, and a code is in front of it.
+    let frame = largest.saturating_add(largest / 6).saturating_add(64);
+    frame.clamp(SMALL_FRAME, snappy::MAX_MESSAGE)
 }
 
 /// Makes the channel of one protocol, with its events and counters.
@@ -338,15 +394,20 @@ fn message_channel(
 
 /// Keeps the socket open until the peer has closed its side, so that the reason is read and not
 /// lost to a reset; reads little and not for long (L-07).
-pub(crate) struct Linger<R> {
-    reader: Box<Reader<R>>,
-    limit: Duration,
-}
+pub(crate) struct Linger<R>(Box<Reader<R>>);
 
 impl<R: AsyncRead + Unpin> Linger<R> {
-    /// Waits for the peer's end, 4 KiB or the time limit.
-    pub(crate) async fn run(mut self) {
-        Self::wait(&mut self.reader, self.limit).await;
+    /// Waits for the peer's end, 4 KiB or the time limit, which is shorter when the server stops.
+    pub(crate) async fn run(mut self, shutdown: &CancellationToken) {
+        let stopping = async {
+            shutdown.cancelled().await;
+            sleep(LINGER_STOPPING).await;
+        };
+        tokio::select! {
+            biased;
+            () = stopping => {}
+            () = Self::wait(&mut self.0, LINGER) => {}
+        }
     }
 
     /// The same for a connection that had no session.
@@ -354,7 +415,7 @@ impl<R: AsyncRead + Unpin> Linger<R> {
         let deadline = Instant::now() + limit;
         let mut left = LINGER_BYTES;
         while left > 0 {
-            match timeout_at(deadline, reader.fill()).await {
+            match timeout_at(deadline, reader.discard(left)).await {
                 Ok(Ok(read)) if read > 0 => left = left.saturating_sub(read),
                 _ => return,
             }
@@ -362,14 +423,72 @@ impl<R: AsyncRead + Unpin> Linger<R> {
     }
 }
 
+/// Frames up to this size are read whatever the protocols take, in bytes: those of the base protocol.
+const SMALL_FRAME: usize = 16 << 10;
 /// How long queued messages may take before our disconnect follows (decision on the end of a
 /// connection: one second).
 const FLUSH: Duration = Duration::from_secs(1);
+/// How long a reader may still take to find the peer's reason after a write has failed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a body may go on after its connection ended before it is aborted.
 const BODY_GRACE: Duration = Duration::from_secs(4);
+/// How long it may take to abort bodies.
+const ABORT_GRACE: Duration = Duration::from_millis(250);
 /// How long the socket stays open after our disconnect.
 const LINGER: Duration = Duration::from_secs(2);
-/// The same when the whole server stops.
+/// The same from the moment the whole server stops.
 const LINGER_STOPPING: Duration = Duration::from_millis(500);
 /// How much is still read then.
 const LINGER_BYTES: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use enode::SecretKey;
+    use rlpx::{frame::MAX_SIZE, handshake::Randomness, stream};
+
+    use super::*;
+
+    /// L-07: not even a connection whose buffer has grown reads more than 4 KiB after the end, and
+    /// what the buffer held is given back at once.
+    #[tokio::test(start_paused = true)]
+    async fn four_kib_are_read_after_the_end_however_much_comes() {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let (ours, theirs) = (SecretKey::random(), SecretKey::random());
+        let randomness = || Randomness::generate(&mut rand::rng());
+        let our_key = ours.public_key();
+        let (near_reader, near_writer) = tokio::io::split(near);
+        let (far_reader, far_writer) = tokio::io::split(far);
+        let (near, far) = tokio::join!(
+            stream::accept(near_reader, near_writer, &ours, randomness()),
+            stream::connect(far_reader, far_writer, &theirs, &our_key, randomness()),
+        );
+        let (mut near, mut far) = (near.unwrap(), far.unwrap());
+        near.reader.set_max_frame(MAX_SIZE);
+        far.writer.push(16, &vec![0; 500_000], &mut snappy::Scratch::new()).unwrap();
+        far.writer.flush().await.unwrap();
+        while near.reader.buffered() < 200_000 {
+            assert!(near.reader.try_frame().unwrap().is_none());
+            near.reader.fill().await.unwrap();
+        }
+        assert!(near.reader.allocated() > 64 << 10, "{}", near.reader.allocated());
+        let before = near.reader.buffered();
+
+        Linger::wait(&mut near.reader, Duration::from_secs(2)).await;
+
+        assert_eq!(near.reader.allocated(), 0);
+        let rest = drain(&mut near.reader).await;
+        let read = 500_000_usize.saturating_sub(before + rest);
+        assert!(read <= LINGER_BYTES, "{read}");
+    }
+
+    /// How much is there still to be read.
+    async fn drain<R: AsyncRead + Unpin>(reader: &mut Reader<R>) -> usize {
+        let mut sum = 0;
+        while let Ok(Ok(read)) =
+            timeout_at(Instant::now() + Duration::from_millis(1), reader.discard(usize::MAX)).await
+        {
+            sum += read;
+        }
+        sum
+    }
+}

@@ -15,11 +15,15 @@ use tokio::{
 
 /// A set of named tasks.
 #[derive(Default)]
-pub(crate) struct Tasks(Mutex<State>);
+pub(crate) struct Tasks {
+    state: Mutex<State>,
+    /// Held by who shuts the set down; others wait until it is done.
+    shutting_down: tokio::sync::Mutex<()>,
+}
 
 #[derive(Default)]
 struct State {
-    // bound: pending connections, peers, dials and the server's own three
+    // bound: pending, lingering and dialed connections, peers, and the server's own two
     set: JoinSet<()>,
     // bound: one for each task in `set`
     names: BTreeMap<Id, &'static str>,
@@ -40,10 +44,14 @@ impl Tasks {
         state.names.insert(handle.id(), name);
     }
 
-    /// Waits for the next task to end and forgets it. Never resolves while there is none.
+    /// Waits for the next task to end and forgets it. Never resolves while there is none, nor once
+    /// the set is being shut down: only one at a time can be woken when a task ends.
     pub(crate) async fn reap(&self) {
         let ended = poll_fn(|cx| {
             let mut state = self.lock();
+            if state.closed {
+                return std::task::Poll::Pending;
+            }
             match state.set.poll_join_next_with_id(cx) {
                 std::task::Poll::Ready(Some(ended)) => std::task::Poll::Ready(ended),
                 _ => std::task::Poll::Pending,
@@ -54,8 +62,10 @@ impl Tasks {
     }
 
     /// Waits until all have ended, `limit` at most; then aborts the rest and returns their names.
+    /// May be called more than once, also at the same time.
     pub(crate) async fn shut_down(&self, limit: Duration) -> Vec<&'static str> {
         self.lock().closed = true;
+        let _turn = self.shutting_down.lock().await;
         let deadline = Instant::now() + limit;
         let all = async {
             loop {
@@ -99,7 +109,7 @@ impl Tasks {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

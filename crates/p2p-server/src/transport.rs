@@ -70,7 +70,11 @@ impl Transport for Tcp {
     }
 
     fn dial(&self, addr: SocketAddr) -> BoxFuture<'_, io::Result<Link>> {
-        Box::pin(async move { link(TcpStream::connect(addr).await?) })
+        Box::pin(async move {
+            let stream = TcpStream::connect(addr).await?;
+            let remote = stream.peer_addr()?;
+            link(stream, remote)
+        })
     }
 
     fn resolve(&self, name: String, port: u16) -> BoxFuture<'_, io::Result<Vec<SocketAddr>>> {
@@ -81,8 +85,15 @@ impl Transport for Tcp {
 impl Listener for TcpListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Link>> {
         Box::pin(async move {
-            let (stream, _) = Self::accept(self).await?;
-            link(stream)
+            loop {
+                let (stream, remote) = Self::accept(self).await?;
+                // A connection that was reset in the queue is no trouble of the listener's. Asking
+                // it for its peer would say "not connected", for one.
+                match link(stream, remote) {
+                    Ok(link) => return Ok(link),
+                    Err(error) => tracing::trace!(addr = %remote, %error, "dead on arrival"),
+                }
+            }
         })
     }
 
@@ -91,10 +102,11 @@ impl Listener for TcpListener {
     }
 }
 
-fn link(stream: TcpStream) -> io::Result<Link> {
+/// `remote` is not asked of the socket: one that was reset before it was accepted does not know.
+fn link(stream: TcpStream, remote: SocketAddr) -> io::Result<Link> {
     // Frames are written whole and a lone message must not wait for a second one.
     stream.set_nodelay(true)?;
-    let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
+    let local = stream.local_addr()?;
     let (reader, writer) = stream.into_split();
     Ok(Link { reader: Box::new(reader), writer: Box::new(writer), local, remote })
 }

@@ -66,7 +66,9 @@ impl Connection {
             match (bad, silent) {
                 (true, _) if self.inbound() => failure.offence(Offence::BadAuth),
                 (true, _) => failure.offence(Offence::BadAck),
-                (_, true) => failure.offence(Offence::HandshakeTimeout),
+                // An address that we dialed and that says nothing has done nothing: anybody can
+                // name it in a made-up node.
+                (_, true) if self.inbound() => failure.offence(Offence::HandshakeTimeout),
                 _ => failure,
             }
         })?;

@@ -10,7 +10,7 @@
 //! the socket was busy goes out together. When the session ends with a reason, the queues are
 //! emptied first, for a second at most, then the disconnect follows.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rlpx::{snappy::ScratchPool, stream::Writer};
@@ -93,7 +93,7 @@ pub(crate) struct WriterTask<W> {
 
 impl<W: AsyncWrite + Unpin> WriterTask<W> {
     /// Writes until told to end; an error is what ended it instead.
-    pub(crate) async fn run(mut self) -> Result<(), End> {
+    pub(crate) async fn run(&mut self) -> Result<(), End> {
         loop {
             let close = *self.closing.borrow_and_update();
             match close {
@@ -104,6 +104,7 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
                 Close::Open => {}
             }
             if self.encode()? == 0 {
+                self.mark_done();
                 self.wait().await;
                 continue;
             }
@@ -126,6 +127,10 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             let Some((lane, offset, message)) = self.next() else { break };
             let before = self.writer.pending().len();
             let code = offset.saturating_add(message.code);
+            // Also when it is left out below, or whoever waits for it would wait for ever.
+            if let Some(count) = lane.and_then(|lane| self.batch.get_mut(lane)) {
+                *count = count.saturating_add(1);
+            }
             match self.writer.push(code, &message.payload, &mut scratch) {
                 Ok(size) => self.peer.counters().sent(size),
                 // Incompressible data just under the limit: the message cannot travel, the
@@ -138,9 +143,6 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             if let Some(tap) = &self.tap {
                 let wire = self.writer.pending().get(before..).unwrap_or_default();
                 tap.frame(true, code, message.payload, Bytes::copy_from_slice(wire));
-            }
-            if let Some(count) = lane.and_then(|lane| self.batch.get_mut(lane)) {
-                *count = count.saturating_add(1);
             }
         }
         self.peer.counters().set_queued(self.outbox.len());
@@ -164,18 +166,24 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
         None
     }
 
-    /// Writes the output buffer out. The peer must take a KiB a second on average after the first
-    /// twenty seconds (L-04).
+    /// Writes the output buffer out. Within any twenty seconds the peer must take twenty KiB of it,
+    /// or what is left (L-04).
     async fn write_batch(&mut self) -> Result<(), End> {
-        let grace = u64::try_from(self.writer.pending().len() / MIN_RATE).unwrap_or(0);
-        let deadline = Instant::now() + WRITE_TIMEOUT + Duration::from_secs(grace);
         while !self.writer.pending().is_empty() {
-            match timeout_at(deadline, self.writer.write_some()).await {
-                Err(_) => return Err(End::WriteTimeout),
-                Ok(written) => written.map_err(End::Io)?,
-            };
+            timeout_at(Instant::now() + WRITE_TIMEOUT, self.write_portion())
+                .await
+                .map_err(|_| End::WriteTimeout)?
+                .map_err(End::Io)?;
         }
         self.mark_done();
+        Ok(())
+    }
+
+    async fn write_portion(&mut self) -> io::Result<()> {
+        let mut taken = 0_usize;
+        while taken < PORTION && !self.writer.pending().is_empty() {
+            taken = taken.saturating_add(self.writer.write_some().await?);
+        }
         Ok(())
     }
 
@@ -202,7 +210,7 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
     }
 
     /// Empties the queues, says goodbye and closes our direction.
-    async fn finish(mut self, reason: DisconnectReason, deadline: Instant) -> Result<(), End> {
+    async fn finish(&mut self, reason: DisconnectReason, deadline: Instant) -> Result<(), End> {
         let flush = async {
             while self.encode()? > 0 {
                 self.write_batch().await?;
@@ -214,18 +222,23 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             // A frame is stuck half-way: nothing can follow it.
             return Ok(());
         }
-        let payload = base::encode_disconnect(reason);
-        let mut scratch = self.scratch.lend();
-        if self.writer.push(base::DISCONNECT, &payload, &mut scratch).is_ok() {
-            if let Some(tap) = &self.tap {
-                let wire = Bytes::copy_from_slice(self.writer.pending());
-                tap.frame(true, base::DISCONNECT, payload, wire);
-            }
-            drop(scratch);
+        if self.push_disconnect(reason) {
             // A peer that does not take it in time does not learn it.
             let _ = timeout_at(Instant::now() + DISCONNECT_TIMEOUT, self.writer.shutdown()).await;
         }
         Ok(())
+    }
+
+    /// Encodes our disconnect. Not async, so that the compressor is no part of the task's memory.
+    fn push_disconnect(&mut self, reason: DisconnectReason) -> bool {
+        let payload = base::encode_disconnect(reason);
+        let mut scratch = self.scratch.lend();
+        let pushed = self.writer.push(base::DISCONNECT, &payload, &mut scratch).is_ok();
+        if pushed && let Some(tap) = &self.tap {
+            let wire = Bytes::copy_from_slice(self.writer.pending());
+            tap.frame(true, base::DISCONNECT, payload, wire);
+        }
+        pushed
     }
 }
 
@@ -235,10 +248,10 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
 const BASE_LIMITS: Limits = Limits { messages: 16, bytes: 64 << 10 };
 /// The output buffer is written when it has grown to this many bytes, or nothing more waits.
 const BATCH: usize = 64 << 10;
-/// How long a write may take before the rate counts (L-04).
+/// How long a peer may take for a portion, or for less when that is all (L-04).
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// The slowest reader we put up with, in bytes a second.
-const MIN_RATE: usize = 1 << 10;
+/// A portion, in bytes: the slowest reader we put up with takes a KiB a second.
+const PORTION: usize = 20 << 10;
 /// How long the disconnect message may take.
 ///
 /// Source: ethereum/go-ethereum:p2p/transport.go, `discWriteTimeout`.

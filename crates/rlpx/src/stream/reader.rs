@@ -31,7 +31,8 @@ use crate::{
 /// Reads frames from a connection.
 pub struct Reader<R> {
     io: R,
-    ingress: Ingress,
+    /// Boxed, for it is most of a kilobyte and a reader is moved from one future into the next.
+    ingress: Box<Ingress>,
     buffer: BytesMut,
     /// What `buffer` holds on to, in bytes; its own `capacity` counts from its position only.
     allocated: usize,
@@ -47,7 +48,7 @@ impl<R> Reader<R> {
     pub fn new(io: R, ingress: Ingress) -> Self {
         Self {
             io,
-            ingress,
+            ingress: Box::new(ingress),
             buffer: BytesMut::new(),
             allocated: 0,
             ahead: SMALL,
@@ -194,6 +195,23 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// When the connection fails.
     pub async fn fill(&mut self) -> io::Result<usize> {
         poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    /// Waits for bytes and drops them, and with them the buffer and what was in it; returns how
+    /// many came, 0 at the end of the connection.
+    ///
+    /// Never reads more than `limit` at a time. For the last moments of a connection, after which
+    /// no frame can be read any more. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// When the connection fails.
+    pub async fn discard(&mut self, limit: usize) -> io::Result<usize> {
+        self.buffer = BytesMut::new();
+        self.allocated = 0;
+        let mut bytes = [0; SMALL];
+        let limit = limit.min(bytes.len());
+        self.io.read(bytes.split_at_mut(limit).0).await
     }
 
     pub(super) fn poll_read(
