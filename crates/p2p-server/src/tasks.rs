@@ -23,7 +23,7 @@ pub(crate) struct Tasks {
 
 #[derive(Default)]
 struct State {
-    // bound: pending connections, peers, dials, those told goodbye within 2 s, and the server's own two
+    // bound: pending, lingering and dialed connections, peers, and the server's own two
     set: JoinSet<()>,
     // bound: one for each task in `set`
     names: BTreeMap<Id, &'static str>,
