@@ -60,7 +60,8 @@ pub struct Hostile {
     egress: Egress,
     ingress: Ingress,
     buffer: BytesMut,
-    snappy: bool,
+    /// Whether both sides compress by now.
+    pub snappy: bool,
 }
 
 impl Hostile {
