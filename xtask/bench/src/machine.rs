@@ -16,6 +16,8 @@ pub(crate) struct Machine {
     system: String,
     rustc: String,
     commit: String,
+    /// How many tasks wanted to run in the minute before, where the system tells.
+    load: Option<f64>,
 }
 
 impl Machine {
@@ -28,20 +30,25 @@ impl Machine {
             system: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             rustc: output(&rustc, &["--version"]).unwrap_or_else(|| "unknown rustc".to_owned()),
             commit: commit().unwrap_or_else(|| "unknown".to_owned()),
+            load: load(),
         }
     }
 
     #[cfg(test)]
     pub(crate) fn unknown() -> Self {
         let [cpu, system, rustc, commit] = [""; 4].map(str::to_owned);
-        Self { cpu, cores: 1, system, rustc, commit }
+        Self { cpu, cores: 1, system, rustc, commit, load: None }
     }
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cpu, cores, system, rustc, commit } = self;
-        write!(f, "{cpu}, {cores} cores, {system}; {rustc}; commit {commit}")
+        let Self { cpu, cores, system, rustc, commit, load } = self;
+        write!(f, "{cpu}, {cores} cores, {system}; {rustc}; commit {commit}")?;
+        match load {
+            Some(load) => write!(f, "; load {load} before"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -50,6 +57,12 @@ fn cpu() -> Option<String> {
     let info = fs::read_to_string("/proc/cpuinfo").ok();
     let of_linux = info.as_deref().and_then(|info| field(info, "model name"));
     of_linux.or_else(|| output("sysctl", &["-n", "machdep.cpu.brand_string"]))
+}
+
+/// What else the machine had to do: rates and times on the wall suffer from it.
+fn load() -> Option<f64> {
+    let averages = fs::read_to_string("/proc/loadavg").ok()?;
+    averages.split(' ').next()?.parse().ok()
 }
 
 fn field(info: &str, name: &str) -> Option<String> {

@@ -96,11 +96,12 @@ fn measure(arguments: &Arguments) -> Result<Report> {
     let quick = arguments.quick;
     let rounds = if quick { arguments.rounds.min(QUICK_ROUNDS) } else { arguments.rounds };
     let plan = Plan { rounds, filter: arguments.filter.clone(), quick };
+    let machine = Machine::this();
     let mut figures = codec::figures(&plan);
     figures.extend(handshake::figures(&plan));
     figures.extend(messages::figures(&plan)?);
     figures.extend(memory::figures(&plan)?);
-    Ok(Report { machine: Machine::this(), command: command(), rounds, figures })
+    Ok(Report { machine, command: command(), rounds, figures })
 }
 
 /// What a reader types to get the same.
