@@ -42,6 +42,15 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
 const PACKAGE: &str = "bench";
 
 const HELP: &str = "\
+Options that are passed on:
+  --filter TEXT   only figures whose name contains this: codec, \"server, one way\", \"64 B\"
+  --rounds N      rounds that each figure is the median of
+  --quick         few rounds and small batches, for a look
+  --json          JSON instead of the table
+  --write         write the table into the book, too
+
 Examples:
-  cargo xtask bench            all figures; takes minutes, on a machine with nothing else to do
-  cargo xtask bench --check    and fail where one is below its floor";
+  cargo xtask bench                    all figures; takes minutes, on a machine with nothing else to do
+  cargo xtask bench --quick            the same in seconds, less exactly
+  cargo xtask bench --filter codec     one group
+  cargo xtask bench --check            and fail where a ratio or a count is below its floor";

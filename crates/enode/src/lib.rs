@@ -64,9 +64,9 @@
 //!
 //! # Modules
 //!
-//! All are core, that is, without I/O, async, clock or hidden state: `id`, `key`, [`record`],
-//! [`rlp`], `url`. The two exceptions draw on the system: [`SecretKey::random`] on its random
-//! source, and [`load`](SecretKey::load), [`save`](SecretKey::save) and
+//! Core modules (no I/O): `id`, [`record`], [`rlp`], `serde_text`, `url`. `key` is one as well, but
+//! for what draws on the system: [`SecretKey::random`] on its random source, and
+//! [`load`](SecretKey::load), [`save`](SecretKey::save) and
 //! [`load_or_create`](SecretKey::load_or_create), all in `key/file`, on a file.
 //!
 //! # Features

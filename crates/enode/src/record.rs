@@ -347,12 +347,14 @@ impl Decodable for UnverifiedRecord {
 pub struct RecordBuilder {
     /// `None` when the record it was made from had the last number there is.
     seq: Option<u64>,
+    // bound: filled by our own side; signing refuses a record over 300 bytes
     entries: BTreeMap<Bytes, Bytes>,
 }
 
 impl RecordBuilder {
     /// An empty record with sequence number 0.
     pub fn new() -> Self {
+        // bound: see the field
         Self { seq: Some(0), entries: BTreeMap::new() }
     }
 

@@ -16,7 +16,6 @@ use crate::{
     Nat, NetList, Protocol, Server, StartError, TapEvent, Tcp, Transport,
     base::{self, Hello},
     budget,
-    capability::Offer,
     tap::Tap,
 };
 
@@ -315,15 +314,6 @@ impl Config {
     pub(crate) fn max_inbound(&self, listening: bool) -> usize {
         let rest = self.max_peers.saturating_sub(self.max_dialed());
         if listening && self.max_peers > 0 { rest.max(1) } else { rest }
-    }
-
-    /// The protocols as the matching sees them.
-    pub(crate) fn offers(&self) -> Vec<Offer> {
-        let offer = |protocol: &Arc<dyn Protocol>| Offer {
-            capability: protocol.capability(),
-            length: protocol.length(),
-        };
-        self.protocols.iter().map(offer).collect()
     }
 }
 

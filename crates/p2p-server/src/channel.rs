@@ -19,7 +19,7 @@ use std::{fmt, sync::Arc};
 use alloy_rlp::{Decodable, Encodable};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
-use rlpx::{Message, snappy};
+use rlpx::{DecodeError, Message, snappy};
 
 use crate::{
     budget::Charge,
@@ -78,7 +78,11 @@ impl MsgChannel {
     /// # Errors
     ///
     /// As [`MsgSender::send`].
-    pub async fn send_items(&self, code: u64, items: &[&dyn Encodable]) -> Result<(), SendError> {
+    pub async fn send_items(
+        &self,
+        code: u64,
+        items: &[&(dyn Encodable + Sync)],
+    ) -> Result<(), SendError> {
         self.sender.send_items(code, items).await
     }
 
@@ -179,7 +183,11 @@ impl MsgSender {
     /// # Errors
     ///
     /// As [`send`](Self::send).
-    pub async fn send_items(&self, code: u64, items: &[&dyn Encodable]) -> Result<(), SendError> {
+    pub async fn send_items(
+        &self,
+        code: u64,
+        items: &[&(dyn Encodable + Sync)],
+    ) -> Result<(), SendError> {
         self.send_raw(code, encode_items(items)).await
     }
 
@@ -366,7 +374,7 @@ fn encode<T: Encodable + ?Sized>(value: &T) -> Bytes {
 }
 
 /// The RLP encoding of a list of `items`.
-fn encode_items(items: &[&dyn Encodable]) -> Bytes {
+fn encode_items(items: &[&(dyn Encodable + Sync)]) -> Bytes {
     let payload_length = items.iter().map(|item| item.length()).sum();
     let header = alloy_rlp::Header { list: true, payload_length };
     let mut out = BytesMut::with_capacity(header.length_with_payload());
@@ -383,8 +391,8 @@ fn encode_items(items: &[&dyn Encodable]) -> Bytes {
 /// # Errors
 ///
 /// The decoder's error when the payload is no list of such values.
-pub fn decode_items<T: Decodable>(message: &Message) -> Result<Vec<T>, alloy_rlp::Error> {
-    Vec::<T>::decode(&mut &message.payload[..])
+pub fn decode_items<T: Decodable>(message: &Message) -> Result<Vec<T>, DecodeError> {
+    message.decode()
 }
 
 /// The bounds of a protocol's queue in each direction.
@@ -469,6 +477,22 @@ mod tests {
         let message = two.recv().await.unwrap();
         assert_eq!(const_hex::encode(&message.payload), "c483626172");
         assert_eq!(decode_items::<String>(&message).unwrap(), ["bar"]);
+    }
+
+    #[test]
+    fn a_body_can_send_items_and_decode_them() {
+        let body = |messages: MsgChannel, message: Message| async move {
+            messages.send_items(0, &[&"bar", &7_u64]).await?;
+            decode_items::<String>(&message)?;
+            Ok::<(), crate::ProtocolError>(())
+        };
+
+        let protocol =
+            crate::protocol_fn(crate::Capability::new("foo", 1), 1, move |_, messages| {
+                body(messages, Message::new(0, Bytes::new()))
+            });
+
+        assert_eq!(crate::Protocol::length(&protocol), 1);
     }
 
     #[tokio::test]

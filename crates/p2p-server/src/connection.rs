@@ -100,19 +100,20 @@ impl Connection {
 
     async fn set_up_and_run(self, link: Link) -> Result<(), Failure> {
         let (local, remote) = (link.local, link.remote);
-        let set_up = async {
+        // Boxed, so that its memory is given back when the session begins.
+        let set_up = Box::pin(async {
             let greeted = self.greet(link).await?;
-            self.become_peer(greeted, local, remote).await
-        };
-        let session = tokio::select! {
+            let session = self.become_peer(greeted, local, remote).await?;
+            Ok((session.peer.clone(), session.run()))
+        });
+        let (peer, session) = tokio::select! {
             biased;
             () = self.cancel.cancelled() => {
                 return Err(Failure::new(DialStage::Handshake, "closed by this node"));
             }
             session = set_up => session?,
         };
-        let peer = session.peer.clone();
-        let ended = session.run().await;
+        let ended = session.await;
         self.shared.on_session_end(self.conn, &peer, &ended.end, &ended.panicked);
         // Without a place the socket closes at once, and the peer may miss our reason.
         if let Some(linger) = ended.linger

@@ -75,8 +75,9 @@ impl DialEventHub {
         if events.is_empty() {
             return;
         }
-        for state in lock(&self.0).subscribers.iter().filter_map(Weak::upgrade) {
-            change(&state, |state| events.iter().for_each(|event| state.push(event.clone())));
+        let hub = lock(&self.0);
+        for state in hub.subscribers.iter().filter_map(Weak::upgrade) {
+            change(&state, |state| events.iter().cloned().for_each(|event| state.push(event)));
         }
     }
 
@@ -92,6 +93,7 @@ impl DialEventHub {
 
 impl Drop for DialEventHub {
     fn drop(&mut self) {
+        // The server was dropped without being stopped.
         self.close();
     }
 }
@@ -115,6 +117,18 @@ impl State {
     }
 }
 
+/// Changes a subscriber's state, then wakes who waits for it.
+fn change(state: &Mutex<State>, change: impl FnOnce(&mut State)) {
+    let waker = {
+        let mut state = lock(state);
+        change(&mut state);
+        state.waker.take()
+    };
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
 fn poll(state: &Mutex<State>, cx: &Context<'_>) -> Poll<Option<DialEvent>> {
     let mut state = lock(state);
     if let Some(event) = state.queue.pop_front() {
@@ -125,18 +139,6 @@ fn poll(state: &Mutex<State>, cx: &Context<'_>) -> Poll<Option<DialEvent>> {
     }
     state.waker = Some(cx.waker().clone());
     Poll::Pending
-}
-
-/// Changes a subscription and wakes its reader.
-fn change(state: &Mutex<State>, change: impl FnOnce(&mut State)) {
-    let waker = {
-        let mut state = lock(state);
-        change(&mut state);
-        state.waker.take()
-    };
-    if let Some(waker) = waker {
-        waker.wake();
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -141,8 +141,10 @@ mod tasks;
 pub mod test_utils;
 mod throttle;
 mod transport;
+#[doc(hidden)]
+pub mod vector_hooks;
 
-pub use rlpx::Message;
+pub use rlpx::{DecodeError, Message};
 
 pub use crate::{
     base::{FirstMessageError, HelloFault},

@@ -25,6 +25,8 @@ pub(crate) struct PendingPool {
     /// In the order in which they came: the key counts upward.
     // bound: max_pending, then Admit::Evict or Admit::Refuse
     connections: BTreeMap<u64, Connection>,
+    /// From the driver's name for a connection to the key above.
+    // bound: one for each entry of `connections`
     arrivals: BTreeMap<u64, u64>,
     next_arrival: u64,
 }

@@ -176,6 +176,7 @@ struct ScoreBoard<K> {
     // bound: MAX_ENTRIES, then the score that is forgotten first anyway goes first
     scores: BTreeMap<K, Score>,
     /// The same keys, by when their score means nothing any more.
+    // bound: one for each entry of `scores`
     by_end: BTreeSet<(Instant, K)>,
 }
 

@@ -30,12 +30,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     AddPeerError, BanTarget, Capability, DialEvents, DialStatus, DisconnectReason, NodeInfo, Peer,
-    PeerEvent, PeerEvents, PeerInfo, PeerInfoState, ServerBuilder, StartError, Stopped, Transport,
+    PeerEvent, PeerEvents, PeerInfo, PeerInfoState, Protocol, ServerBuilder, StartError, Stopped,
+    Transport,
     address::{canonical, is_lan},
     base::Hello,
     budget::ServerBudget,
     builder::Config,
-    capability::{Match, Offer, match_capabilities},
+    capability::{Offer, match_capabilities},
     dial::{AddStaticError, DialConfig, DialScheduler},
     dial_events::DialEventHub,
     dialer,
@@ -87,13 +88,6 @@ pub(crate) struct Shared {
     /// Places for connections that are over and wait for their peer to hang up too.
     pub(crate) lingering: Semaphore,
     stopped: OnceCell<()>,
-}
-
-/// What one connection is offered.
-pub(crate) struct Offers {
-    /// The positions of the protocols in the configuration.
-    indices: Vec<usize>,
-    offers: Vec<Offer>,
 }
 
 /// The state under the one lock. All of it is plain data and pure logic.
@@ -444,39 +438,45 @@ impl Shared {
         ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// What we offer now: our protocols without the disabled ones. Hello and matching of one
-    /// connection go by the same list, as both sides count message codes from it.
-    pub(crate) fn offers(&self) -> Offers {
-        let offers = self.config.offers();
+    /// What we offer now: the protocols that are not disabled. Hello and matching of one connection
+    /// must work from the same list, or the two sides would lay out the codes differently.
+    pub(crate) fn offered(&self) -> Vec<Arc<dyn Protocol>> {
         let core = self.core();
-        let enabled = |index: usize| core.panics.get(index).is_some_and(|p| !p.is_disabled());
-        let (indices, offers) =
-            offers.into_iter().enumerate().filter(|(index, _)| enabled(*index)).unzip();
-        Offers { indices, offers }
+        let protocols = self.config.protocols.iter().zip(&core.panics);
+        let enabled = protocols.filter(|(_, panics)| !panics.is_disabled());
+        enabled.map(|(protocol, _)| Arc::clone(protocol)).collect()
     }
 
     /// The payload of our hello.
-    pub(crate) fn hello(&self, offers: &Offers) -> Bytes {
-        let capabilities = offers.offers.iter().map(|offer| offer.capability.clone()).collect();
+    pub(crate) fn hello(&self, offered: &[Arc<dyn Protocol>]) -> Bytes {
+        let capabilities = offered.iter().map(|protocol| protocol.capability()).collect();
         Hello::ours(&self.config.name, capabilities, &self.config.key.public_key()).encode()
     }
 
-    /// The protocols that run with a peer that offers these; `None` when it shares none of ours and
-    /// we have some.
-    pub(crate) fn matching(&self, offers: &Offers, remote: &[Capability]) -> Option<Vec<Running>> {
-        let matches = match_capabilities(remote, &offers.offers)?;
-        let run = |found: Match| {
-            let protocol = self.config.protocols.get(*offers.indices.get(found.index)?)?;
-            let offer = offers.offers.get(found.index)?;
+    /// The protocols that run with a peer that offers `remote`; `None` when it shares none of ours
+    /// and we have some.
+    pub(crate) fn matching(
+        &self,
+        offered: &[Arc<dyn Protocol>],
+        remote: &[Capability],
+    ) -> Option<Vec<Running>> {
+        let offer = |protocol: &Arc<dyn Protocol>| Offer {
+            capability: protocol.capability(),
+            length: protocol.length(),
+        };
+        let offers: Vec<Offer> = offered.iter().map(offer).collect();
+        let matches = match_capabilities(remote, &offers)?;
+        let running = matches.into_iter().filter_map(|found| {
+            let protocol = offered.get(found.index)?;
             Some(Running {
-                capability: offer.capability.clone(),
+                capability: protocol.capability(),
                 protocol: Arc::clone(protocol),
                 offset: found.offset,
-                length: offer.length,
+                length: protocol.length(),
                 max_message: protocol.max_message_size(),
             })
-        };
-        let running: Vec<Running> = matches.into_iter().filter_map(run).collect();
+        });
+        let running: Vec<Running> = running.collect();
         if running.is_empty() && !self.config.protocols.is_empty() { None } else { Some(running) }
     }
 

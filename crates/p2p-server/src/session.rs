@@ -18,6 +18,7 @@ mod reader;
 mod writer;
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -128,12 +129,17 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    /// Runs until the session is over and all its tasks have ended.
-    pub(crate) async fn run(self) -> Ended<R> {
+    /// Starts the tasks; what is returned runs until the session is over and all of them have
+    /// ended.
+    ///
+    /// Not `async` itself, so that the session is no part of the memory of what waits for it.
+    pub(crate) fn run(self) -> impl Future<Output = Ended<R>> + Send {
         let (peer, shutdown) = (self.peer.clone(), self.shutdown.clone());
         let mut tasks = self.start();
-        let end = tasks.first_end(&peer, &shutdown).await;
-        tasks.wind_up(end, &peer).await
+        async move {
+            let end = tasks.first_end(&peer, &shutdown).await;
+            tasks.wind_up(end, &peer).await
+        }
     }
 
     fn start(self) -> Tasks<R> {
@@ -144,7 +150,7 @@ where
             self.protocols.iter().map(|_| Arc::new(Queue::new(DEFAULT_LIMITS))).collect();
         let protocols = Arc::new(self.protocols);
         let mut set = JoinSet::new();
-        let mut bodies = Vec::new();
+        let mut bodies = Vec::with_capacity(protocols.len());
         let mut reader = self.reader;
         reader.set_max_frame(largest_frame(&protocols));
 
@@ -158,9 +164,9 @@ where
             tap: self.tap.clone(),
             compressed: reader.snappy(),
         };
-        let reader =
+        let mut reader =
             ReaderTask { reader, first_frame: self.first_frame, inlet, closing: closing.clone() };
-        let writer = WriterTask {
+        let mut writer = WriterTask {
             writer: self.writer,
             outbox: outbox.clone(),
             closing,
@@ -172,8 +178,8 @@ where
         };
         set.spawn(
             async move {
-                let (reader, end) = reader.run().await;
-                TaskEnd::Reader(Box::new(reader), end)
+                let end = reader.run().await;
+                TaskEnd::Reader(Box::new(reader.reader), end)
             }
             .in_current_span(),
         );
@@ -182,7 +188,7 @@ where
         for (index, running) in protocols.iter().enumerate() {
             let (outgoing, incoming) = (Arc::clone(&outbox.lanes[index].0), inbound[index].clone());
             let hub = self.message_events.clone();
-            let messages = channel(running, &self.peer, outgoing, incoming, hub);
+            let messages = message_channel(running, &self.peer, outgoing, incoming, hub);
             let (protocol, peer) = (Arc::clone(&running.protocol), self.peer.clone());
             let span = tracing::debug_span!("proto", cap = %running.capability);
             let body = async move { TaskEnd::Body(protocol.run(peer, messages).await) };
@@ -225,6 +231,9 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                 () = shutdown.cancelled() => return End::Stopping,
                 reason = peer.on_disconnect() => return End::Local(reason),
                 Some(ended) = self.set.join_next_with_id() => {
+                    if let Ok((_, TaskEnd::Writer(Err(End::Io(error))))) = ended {
+                        return self.last_words(error).await;
+                    }
                     if let Some(end) = self.judge(ended) {
                         return end;
                     }
@@ -232,6 +241,21 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                 () = sleep_until(ping.into()) => self.ping(),
             }
         }
+    }
+
+    /// The writer has failed: the peer is gone, or going. What it said before counts more than the
+    /// broken pipe behind it, and has come already if it comes at all.
+    async fn last_words(&mut self, error: io::Error) -> End {
+        let deadline = Instant::now() + LAST_WORDS;
+        while self.reader.is_none() {
+            let Ok(Some(ended)) = timeout_at(deadline, self.set.join_next_with_id()).await else {
+                break;
+            };
+            if let Some(End::Remote(reason)) = self.judge(ended) {
+                return End::Remote(reason);
+            }
+        }
+        End::Io(error)
     }
 
     fn ping(&self) {
@@ -259,7 +283,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                     self.panicked.push(capability.clone());
                     Some(End::Panicked(capability))
                 }
-                _ => Some(End::Io(std::io::Error::other(error))),
+                _ => Some(End::Io(io::Error::other(error))),
             },
         }
     }
@@ -271,7 +295,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
 
     /// Ends what still runs, in order: protocols read what is left, queues are sent, the reason
     /// follows; then waits for all.
-    async fn wind_up(mut self, end: End, peer: &Peer) -> Ended<R> {
+    async fn wind_up(&mut self, end: End, peer: &Peer) -> Ended<R> {
         self.inbound.iter().for_each(|queue| queue.close());
         let reason = end.reason_to_send();
         let close = match reason {
@@ -286,7 +310,9 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
         };
         self.close.send_replace(close);
         self.join_all(peer).await;
-        Ended { end, panicked: self.panicked, linger: reason.and(self.reader).map(Linger) }
+        let reader = reason.and_then(|_| self.reader.take());
+        let panicked = std::mem::take(&mut self.panicked);
+        Ended { end, panicked, linger: reader.map(Linger) }
     }
 
     /// Waits until all tasks have ended; the end of the session is decided already.
@@ -327,7 +353,7 @@ fn largest_frame(protocols: &[Running]) -> usize {
 }
 
 /// Makes the channel of one protocol, with its events and counters.
-fn channel(
+fn message_channel(
     running: &Running,
     peer: &Peer,
     outgoing: Arc<Queue<Outgoing>>,
@@ -402,13 +428,15 @@ const SMALL_FRAME: usize = 16 << 10;
 /// How long queued messages may take before our disconnect follows (decision on the end of a
 /// connection: one second).
 const FLUSH: Duration = Duration::from_secs(1);
+/// How long a reader may still take to find the peer's reason after a write has failed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a body may go on after its connection ended before it is aborted.
 const BODY_GRACE: Duration = Duration::from_secs(4);
 /// How long it may take to abort bodies.
 const ABORT_GRACE: Duration = Duration::from_millis(250);
 /// How long the socket stays open after our disconnect.
 const LINGER: Duration = Duration::from_secs(2);
-/// The same when the whole server stops.
+/// The same from the moment the whole server stops.
 const LINGER_STOPPING: Duration = Duration::from_millis(500);
 /// How much is still read then.
 const LINGER_BYTES: usize = 4 << 10;

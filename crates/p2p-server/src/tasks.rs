@@ -40,10 +40,14 @@ impl Tasks {
         state.names.insert(handle.id(), name);
     }
 
-    /// Waits for the next task to end and forgets it. Never resolves while there is none.
+    /// Waits for the next task to end and forgets it. Never resolves while there is none, nor once
+    /// the set is being shut down: only one at a time can be woken when a task ends.
     pub(crate) async fn reap(&self) {
         let ended = poll_fn(|cx| {
             let mut state = self.lock();
+            if state.closed {
+                return std::task::Poll::Pending;
+            }
             match state.set.poll_join_next_with_id(cx) {
                 std::task::Poll::Ready(Some(ended)) => std::task::Poll::Ready(ended),
                 _ => std::task::Poll::Pending,

@@ -26,6 +26,7 @@ pub(crate) struct InboundThrottle {
     throttles_lan: bool,
     // bound: MAX_ENTRIES, then the oldest is forgotten
     seen: BTreeMap<IpAddr, Instant>,
+    // bound: one for each entry of `seen`
     order: VecDeque<(Instant, IpAddr)>,
 }
 

@@ -199,7 +199,7 @@ async fn a_slow_large_frame_does_not_keep_the_turn() {
     let mut quick = Hostile::connect(&net, NEIGHBOUR, &server, &["foo"]).await;
     // 16 of 20 MiB wait for a protocol that takes them in a minute.
     holder.send(FOO, &vec![0; 10 * MIB]).await.expect("open");
-    holder.send(FOO + 1, &vec![0; 1]).await.expect("open");
+    holder.send(FOO + 1, &[0; 1]).await.expect("open");
     holder.send(FOO + 1, &vec![0; 16 * MIB - 1]).await.expect("open");
     pass(SECOND / 10).await;
     assert!(server.held_bytes() > 15 * MIB, "{}", server.held_bytes());

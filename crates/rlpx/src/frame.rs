@@ -12,8 +12,8 @@
 //! run on from frame to frame, so a frame can be read only in its place, and the halves can live
 //! in two tasks on two cores.
 //!
-//! Bytes are touched as little as possible: writing encrypts from the caller's slice straight into
-//! the output, reading decrypts where the bytes arrived. Nothing is decrypted before its tag is
+//! Bytes are touched as little as possible: writing copies the caller's slice to its place in the
+//! output and encrypts it there, reading decrypts where the bytes arrived. Nothing is decrypted before its tag is
 //! verified, and a wrong tag ends the half for good.
 //!
 //! Spec: ethereum/devp2p:rlpx.md, "Framing".
@@ -92,40 +92,36 @@ impl Egress {
     fn header(&mut self, size: usize, out: &mut BytesMut) {
         let mut header = [0; BLOCK];
         let size = u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes();
-        fill(&mut header, size.iter().skip(1).chain(&HEADER_DATA));
+        for (to, from) in header.iter_mut().zip(size.iter().skip(1).chain(&HEADER_DATA)) {
+            *to = *from;
+        }
         self.cipher.apply(&mut header);
         out.put_slice(&header);
         out.put_slice(&self.mac.header(&header));
     }
 
-    /// Encrypts code, payload and padding. The first block is put together by hand, because the
-    /// code shifts the payload against the cipher's blocks; so is the last, which is padded.
+    /// Encrypts code, payload and padding, piece by piece while each piece is warm: copied to its
+    /// place in the output, encrypted there, hashed.
     fn body(&mut self, code: &[u8], body: &[u8], out: &mut BytesMut) {
-        let head = BLOCK.saturating_sub(code.len()).min(body.len());
-        let (head, rest) = body.split_at(head);
-        self.block(code.iter().chain(head), out);
+        let mut rest = body;
+        let mut start = out.len();
+        out.put_slice(code);
+        loop {
+            let room = start.saturating_add(WARM).saturating_sub(out.len());
+            let (piece, behind) = rest.split_at(room.min(rest.len()));
+            out.put_slice(piece);
+            // Only the last piece can end off a block.
+            let len = out.len().saturating_sub(start);
+            out.put_bytes(0, padded(len).saturating_sub(len));
 
-        let (whole, tail) = rest.as_chunks::<BLOCK>();
-        for piece in whole.as_flattened().chunks(WARM) {
-            let start = out.len();
-            // The zeros cost nothing beside the hashing, and spare us uninitialised memory.
-            out.put_bytes(0, piece.len());
-            let room = out.get_mut(start..).unwrap_or_default();
-            self.cipher.copy(piece, room);
-            self.mac.absorb(room);
+            let fresh = out.get_mut(start..).unwrap_or_default();
+            self.cipher.apply(fresh);
+            self.mac.absorb(fresh);
+            if behind.is_empty() {
+                return;
+            }
+            (rest, start) = (behind, out.len());
         }
-        if !tail.is_empty() {
-            self.block(tail.iter(), out);
-        }
-    }
-
-    /// Encrypts at most 16 bytes as one block, zeros behind them.
-    fn block<'a>(&mut self, bytes: impl Iterator<Item = &'a u8>, out: &mut BytesMut) {
-        let mut block = [0; BLOCK];
-        fill(&mut block, bytes);
-        self.cipher.apply(&mut block);
-        self.mac.absorb(&block);
-        out.put_slice(&block);
     }
 }
 
@@ -394,11 +390,6 @@ impl Cipher {
     fn apply(&mut self, bytes: &mut [u8]) {
         self.0.apply_keystream(bytes);
     }
-
-    /// Encrypts from one slice into another of the same length, after a [`check`](Self::check).
-    fn copy(&mut self, from: &[u8], to: &mut [u8]) {
-        self.0.apply_keystream_b2b(from, to);
-    }
 }
 
 /// A message code as it stands on the wire, without an allocation.
@@ -417,12 +408,6 @@ impl Code {
 
     fn as_slice(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
-    }
-}
-
-fn fill<'a>(block: &mut [u8; BLOCK], bytes: impl Iterator<Item = &'a u8>) {
-    for (to, from) in block.iter_mut().zip(bytes) {
-        *to = *from;
     }
 }
 

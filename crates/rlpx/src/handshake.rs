@@ -52,7 +52,6 @@ use crate::{
 };
 
 /// The initiator after it wrote its auth: waits for the ack.
-#[derive(Debug)]
 pub struct Initiator {
     key: SecretKey,
     remote: PublicKey,
@@ -91,6 +90,12 @@ impl Initiator {
         let secrets =
             Secrets::derive(Role::Initiator, &shared, &self.nonce, &ack.nonce, &self.auth, packet);
         Established { remote: self.remote, secrets }
+    }
+}
+
+impl fmt::Debug for Initiator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Initiator").field("remote", &self.remote).finish_non_exhaustive()
     }
 }
 
@@ -247,9 +252,7 @@ fn list<'a>(body: &mut &'a [u8]) -> Result<&'a [u8], alloy_rlp::Error> {
 /// Length of the size prefix, in bytes.
 const PREFIX: usize = 2;
 
-/// The largest size a packet's prefix may announce, in bytes.
-///
-/// Source: ethereum/go-ethereum:p2p/rlpx/rlpx.go, `maxHandshakeSize` by its effect.
+/// The largest size a packet's prefix may announce, in bytes. Real packets stay below 600.
 const MAX_SIZE: usize = 2048;
 
 /// How much padding a packet gets, in bytes. At least 100, or readers of the years before 2020

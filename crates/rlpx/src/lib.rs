@@ -22,9 +22,8 @@
 //! it has no socket, no clock and no task, so a test can drive it byte by byte. The **driver**,
 //! [`stream`], moves the core's bytes through anything that is `AsyncRead` and `AsyncWrite`.
 //!
-//! Core modules: `ecies`, `error`, `frame`, `handshake`, `handshake/ack`, `handshake/auth`,
-//! `handshake/legacy`, `keccak`, `mac`, `message`, `secrets`, `snappy`. Only `stream` and what is
-//! below it imports tokio.
+//! Core modules (no I/O): `ecies`, `error`, `frame`, `handshake`, `keccak`, `mac`, `message`,
+//! `secrets`, `snappy`. Only `stream` and what is below it imports tokio.
 //!
 //! # Example
 //!
@@ -95,3 +94,8 @@ pub use error::{EciesError, FrameError, HandshakeError};
 pub use message::{DecodeError, Message};
 pub use secrets::{Role, Secrets};
 pub use stream::RlpxStream;
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -284,11 +284,21 @@ fn an_empty_envelope_is_neither_made_nor_opened() {
 #[test]
 fn secrets_stay_out_of_debug_output() {
     let (ours, _) = shake_hands(randomness(1), randomness(5));
-    let aes = format!("{:?}", ours.secrets.aes());
+    let (_, waiting) = Initiator::new(&initiator(), &recipient().public_key(), randomness(1));
+    let secrets = [
+        format!("{:?}", ours.secrets.aes()),
+        format!("{:?}", ours.secrets.mac()),
+        format!("{:?}", randomness(1).nonce),
+        format!("{:?}", initiator().to_bytes()),
+        "31313131".to_owned(),
+    ];
 
-    let shown = format!("{ours:?} {:?} {:?}", randomness(1), Recipient::new(&key(0x11)));
+    let shown =
+        format!("{ours:?} {waiting:?} {:?} {:?}", randomness(1), Recipient::new(&initiator()));
 
-    assert!(!shown.contains(&aes) && !shown.contains("1111111111"), "{shown}");
+    for secret in secrets {
+        assert!(!shown.contains(&secret), "{shown}");
+    }
 }
 
 #[tokio::test]

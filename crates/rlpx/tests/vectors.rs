@@ -105,7 +105,10 @@ fn check_handshake(case: &Handshake) {
     for (packet, reader) in [(&case.auth, recipient), (&case.ack, initiator)] {
         let wire = hex(&packet.packet);
         let (prefix, sealed) = wire.split_at(2);
-        packet.check_plaintext(&ecies::decrypt(&reader.key(), sealed, prefix).unwrap());
+        let plain = ecies::decrypt(&reader.key(), sealed, prefix).unwrap();
+        let mut rest = &plain[..];
+        let header = alloy_rlp::Header::decode(&mut rest).unwrap();
+        packet.check_plaintext(&plain, plain.len() - rest.len() + header.payload_length);
     }
 }
 
@@ -113,12 +116,12 @@ fn check_handshake(case: &Handshake) {
 fn check_legacy_handshake(case: &Handshake) {
     let [initiator, recipient] = [&case.initiator, &case.responder];
 
-    for (packet, writer, reader) in
-        [(&case.auth, initiator, recipient), (&case.ack, recipient, initiator)]
+    for (packet, writer, reader, body) in
+        [(&case.auth, initiator, recipient, 194), (&case.ack, recipient, initiator, 97)]
     {
         let wire = hex(&packet.packet);
         let plain = ecies::decrypt(&reader.key(), &wire, &[]).unwrap();
-        packet.check_plaintext(&plain);
+        packet.check_plaintext(&plain, body);
         let Randomness { ecies_key, iv, .. } = packet.randomness(writer);
         let mut out = BytesMut::new();
         ecies::encrypt(&reader.key().public_key(), &ecies_key, &iv, &plain, &[], &mut out).unwrap();
@@ -532,10 +535,11 @@ impl Packet {
         }
     }
 
-    fn check_plaintext(&self, plain: &[u8]) {
+    /// `body` is how much of `plain` comes before the padding, in bytes.
+    fn check_plaintext(&self, plain: &[u8], body: usize) {
         assert_bytes(plain, &hex(&self.plaintext), "plaintext");
-        let (_, padding) = plain.split_at(plain.len() - self.padding_len);
-        assert!(padding.iter().all(|byte| *byte == 0), "padding is zeros");
+        assert_eq!(plain.len(), body + self.padding_len, "padding");
+        assert!(plain[body..].iter().all(|byte| *byte == 0), "padding is zeros");
     }
 }
 

@@ -121,10 +121,10 @@ impl Report {
 
     /// The table without times, so that the file changes only when a result or a version does.
     fn page(&self) -> String {
-        let mut page = String::from("<!-- written by `cargo xtask interop --write` -->\n");
+        let mut page = String::from(HEAD);
         for section in &self.sections {
             if let Content::Ran { versions, outcomes } = &section.content {
-                let _ = write!(page, "\n### {}: {versions}\n\n", section.kind);
+                let _ = write!(page, "\n## {versions}\n\n");
                 page.push_str("| scenario | who dials | result | remark |\n|---|---|---|---|\n");
                 for outcome in outcomes {
                     let (result, remark) = match &outcome.result {
@@ -177,6 +177,17 @@ pub(crate) fn print_outcome(outcome: &Outcome) {
 
 const PAGE: &str = "tutorial/book/src/interop-results.md";
 
+const HEAD: &str = "\
+<!-- written by `cargo xtask interop --write`, and only by a run in which every peer was there and
+     every scenario passed -->
+
+# Results
+
+What `cargo xtask interop` reported, each scenario once with us dialing and once with them. A pass
+means that both sides reported what they should have; what each scenario is about is on the page
+[Interoperability](interoperability.md).
+";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +224,7 @@ mod tests {
 
         let page = report.page();
 
-        assert!(page.contains("### geth: v1"), "{page}");
+        assert!(page.contains("## v1"), "{page}");
         assert!(page.contains("| hello | we | pass | fine |"), "{page}");
     }
 }

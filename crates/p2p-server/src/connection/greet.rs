@@ -102,8 +102,8 @@ impl Connection {
             self.say_goodbye(&mut reader, &mut writer, tap, reason).await;
             return Err(Failure::said(DialStage::Admission, reason));
         }
-        let offers = self.shared.offers();
-        push(&mut writer, tap, base::HELLO, self.shared.hello(&offers));
+        let offered = self.shared.offered();
+        push(&mut writer, tap, base::HELLO, self.shared.hello(&offered));
         let hello = match self.first_message(&mut reader, &mut writer, key, tap).await {
             Ok(hello) => hello,
             Err(refused) => {
@@ -118,7 +118,7 @@ impl Connection {
         reader.set_max_frame(snappy::MAX_MESSAGE);
         reader.set_snappy(compressed);
         writer.set_snappy(compressed);
-        match self.shared.matching(&offers, &hello.capabilities) {
+        match self.shared.matching(&offered, &hello.capabilities) {
             Some(protocols) => Ok(Greeted { key, hello, reader, writer, protocols }),
             None => {
                 let reason = DisconnectReason::UselessPeer;

@@ -20,6 +20,7 @@ pub(super) struct Ledger {
     // bound: MAX_RECORDS, then the record whose node may be dialed again first is forgotten
     records: BTreeMap<NodeId, Record>,
     /// The same records, by when their nodes may be dialed again.
+    // bound: one for each entry of `records`
     by_end: BTreeSet<(Instant, NodeId)>,
 }
 

@@ -1,3 +1,6 @@
+//! The scheduler from outside: what it wants dialed, when, and what it says about it. Time and chance
+//! are arguments, so whole hours pass in microseconds and the same seed dials the same nodes.
+
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use enode::SecretKey;

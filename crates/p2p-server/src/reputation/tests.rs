@@ -1,3 +1,5 @@
+//! What breaches cost, how points fade, and whom a ban keeps out. Time is an argument.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -32,15 +32,14 @@ pub(crate) struct ReaderTask<R> {
 }
 
 impl<R: AsyncRead + Unpin> ReaderTask<R> {
-    /// Reads until the session ends; gives the reading half back for the last bytes.
-    pub(crate) async fn run(mut self) -> (Reader<R>, Option<End>) {
+    /// Reads until the session ends, or something ends it.
+    pub(crate) async fn run(&mut self) -> Option<End> {
         let mut closing = self.closing.clone();
-        let end = tokio::select! {
+        tokio::select! {
             biased;
             _ = closing.wait_for(|close| *close != Close::Open) => None,
             end = self.pump() => Some(end),
-        };
-        (self.reader, end)
+        }
     }
 
     async fn pump(&mut self) -> End {

@@ -93,7 +93,7 @@ pub(crate) struct WriterTask<W> {
 
 impl<W: AsyncWrite + Unpin> WriterTask<W> {
     /// Writes until told to end; an error is what ended it instead.
-    pub(crate) async fn run(mut self) -> Result<(), End> {
+    pub(crate) async fn run(&mut self) -> Result<(), End> {
         loop {
             let close = *self.closing.borrow_and_update();
             match close {
@@ -104,6 +104,7 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
                 Close::Open => {}
             }
             if self.encode()? == 0 {
+                self.mark_done();
                 self.wait().await;
                 continue;
             }
@@ -126,6 +127,10 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             let Some((lane, offset, message)) = self.next() else { break };
             let before = self.writer.pending().len();
             let code = offset.saturating_add(message.code);
+            // Also when it is left out below, or whoever waits for it would wait for ever.
+            if let Some(count) = lane.and_then(|lane| self.batch.get_mut(lane)) {
+                *count = count.saturating_add(1);
+            }
             match self.writer.push(code, &message.payload, &mut scratch) {
                 Ok(size) => self.peer.counters().sent(size),
                 // Incompressible data just under the limit: the message cannot travel, the
@@ -138,9 +143,6 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             if let Some(tap) = &self.tap {
                 let wire = self.writer.pending().get(before..).unwrap_or_default();
                 tap.frame(true, code, message.payload, Bytes::copy_from_slice(wire));
-            }
-            if let Some(count) = lane.and_then(|lane| self.batch.get_mut(lane)) {
-                *count = count.saturating_add(1);
             }
         }
         self.peer.counters().set_queued(self.outbox.len());
@@ -208,7 +210,7 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
     }
 
     /// Empties the queues, says goodbye and closes our direction.
-    async fn finish(mut self, reason: DisconnectReason, deadline: Instant) -> Result<(), End> {
+    async fn finish(&mut self, reason: DisconnectReason, deadline: Instant) -> Result<(), End> {
         let flush = async {
             while self.encode()? > 0 {
                 self.write_batch().await?;
@@ -220,21 +222,26 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             // A frame is stuck half-way: nothing can follow it.
             return Ok(());
         }
-        let payload = base::encode_disconnect(reason);
-        let mut scratch = self.scratch.lend();
-        if self.writer.push(base::DISCONNECT, &payload, &mut scratch).is_ok() {
-            if let Some(tap) = &self.tap {
-                let wire = Bytes::copy_from_slice(self.writer.pending());
-                tap.frame(true, base::DISCONNECT, payload, wire);
-            }
-            drop(scratch);
-            // A peer that does not take it in time does not learn it. After a long flush there is less
-            // time, so that both together stay under what `stop` may take.
+        if self.push_disconnect(reason) {
+            // A peer that does not take it in time does not learn it. After a long flush there is
+            // less time, so that both together stay under what `stop` may take.
             let limit =
                 (Instant::now() + DISCONNECT_TIMEOUT).min(deadline + DISCONNECT_TIMEOUT / 2);
             let _ = timeout_at(limit, self.writer.shutdown()).await;
         }
         Ok(())
+    }
+
+    /// Encodes our disconnect. Not async, so that the compressor is no part of the task's memory.
+    fn push_disconnect(&mut self, reason: DisconnectReason) -> bool {
+        let payload = base::encode_disconnect(reason);
+        let mut scratch = self.scratch.lend();
+        let pushed = self.writer.push(base::DISCONNECT, &payload, &mut scratch).is_ok();
+        if pushed && let Some(tap) = &self.tap {
+            let wire = Bytes::copy_from_slice(self.writer.pending());
+            tap.frame(true, base::DISCONNECT, payload, wire);
+        }
+        pushed
     }
 }
 

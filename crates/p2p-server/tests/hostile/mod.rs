@@ -60,7 +60,8 @@ pub struct Hostile {
     egress: Egress,
     ingress: Ingress,
     buffer: BytesMut,
-    snappy: bool,
+    /// Whether both sides compress by now.
+    pub snappy: bool,
 }
 
 impl Hostile {
@@ -157,6 +158,8 @@ impl Hostile {
                 // A disconnect may come before the server knows that we compress.
                 let (code, body) = (frame.code, frame.body.clone().freeze());
                 let message = frame.into_message(self.snappy, snappy::MAX_MESSAGE);
+                // From the server's hello on it may compress, also an answer that refuses ours.
+                self.snappy |= code == HELLO;
                 return Some(message.unwrap_or_else(|_| Message::new(code, body)));
             }
             match self.reader.read_buf(&mut self.buffer).await {

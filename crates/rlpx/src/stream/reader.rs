@@ -31,7 +31,8 @@ use crate::{
 /// Reads frames from a connection.
 pub struct Reader<R> {
     io: R,
-    ingress: Ingress,
+    /// Boxed, for it is most of a kilobyte and a reader is moved from one future into the next.
+    ingress: Box<Ingress>,
     buffer: BytesMut,
     /// What `buffer` holds on to, in bytes; its own `capacity` counts from its position only.
     allocated: usize,
@@ -47,7 +48,7 @@ impl<R> Reader<R> {
     pub fn new(io: R, ingress: Ingress) -> Self {
         Self {
             io,
-            ingress,
+            ingress: Box::new(ingress),
             buffer: BytesMut::new(),
             allocated: 0,
             ahead: SMALL,

@@ -29,7 +29,8 @@ use crate::{
 /// Writes frames to a connection.
 pub struct Writer<W> {
     io: W,
-    egress: Egress,
+    /// Boxed, for it is most of a kilobyte and a writer is moved from one future into the next.
+    egress: Box<Egress>,
     output: BytesMut,
     /// The most that waited in `output` since it was last empty, in bytes.
     peak: usize,
@@ -43,7 +44,8 @@ pub struct Writer<W> {
 impl<W> Writer<W> {
     /// Writes what `egress` makes to `io`.
     pub fn new(io: W, egress: Egress) -> Self {
-        Self { io, egress, output: BytesMut::new(), peak: 0, allocated: 0, calm: 0, snappy: false }
+        let (egress, output) = (Box::new(egress), BytesMut::new());
+        Self { io, egress, output, peak: 0, allocated: 0, calm: 0, snappy: false }
     }
 
     /// Encodes a message into the output buffer and returns its frame's length, in bytes.

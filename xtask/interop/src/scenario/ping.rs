@@ -71,7 +71,7 @@ pub(super) async fn their_timer(program: Program, dialer: Dialer) -> Result<Stri
     // Still there: a Pong nobody wanted would have ended it.
     bare.send_empty(PING).await?;
     bare.expect(PONG, ANSWER).await?;
-    Ok(format!("after {:.1} s", waited.as_secs_f64()))
+    Ok(format!("after {:.0} s", waited.as_secs_f64()))
 }
 
 const OUR_INTERVAL: Duration = Duration::from_secs(15);

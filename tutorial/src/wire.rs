@@ -1,0 +1,44 @@
+//! `--wire`: what the nodes send, byte by byte, and the same bytes in every run.
+//!
+//! Nothing here is secret any more: keys, and all that is drawn at random, come from the node's
+//! name. The bytes in the book are from such runs.
+
+use enode::SecretKey;
+use p2p_server::{ServerBuilder, TapEvent, TapKind};
+
+use crate::{say, value};
+
+/// The key of this node, one digit repeated.
+pub(crate) fn fixed_key(node: &str) -> SecretKey {
+    let digit = u8::try_from(number(node)).unwrap_or(u8::MAX);
+    SecretKey::from_bytes(&[0x11 * digit; 32]).expect("0x11…11 and 0x22…22 are keys")
+}
+
+/// A server that tells what it sends and draws from a fixed seed.
+pub(crate) fn tapped(builder: ServerBuilder, node: &'static str) -> ServerBuilder {
+    builder.insecure_seed(number(node)).tap(move |event| say_sent(node, &event))
+}
+
+/// Each piece is seen twice, when it leaves and when it arrives; once is enough.
+fn say_sent(node: &str, event: &TapEvent) {
+    if !event.sent {
+        return;
+    }
+    let mut fields = Vec::new();
+    match &event.kind {
+        TapKind::Auth => fields.push(("kind", value(&"auth"))),
+        TapKind::Ack => fields.push(("kind", value(&"ack"))),
+        TapKind::Frame { code, payload } => {
+            fields.push(("kind", value(&"frame")));
+            fields.push(("code", value(code)));
+            fields.push(("payload", value(&const_hex::encode(payload))));
+        }
+        _ => return,
+    }
+    fields.push(("bytes", value(&const_hex::encode(&event.wire))));
+    say(Some(node), "sent", fields);
+}
+
+fn number(node: &str) -> u64 {
+    if node == "one" { 1 } else { 2 }
+}

@@ -1,0 +1,291 @@
+//! The bytes in the book are those of a run, and this is where they come from.
+//!
+//! ```text
+//!   a4_message --wire --log json ──▶ pieces per node ──▶ taken apart, named ──▶ book/src/wire/
+//! ```
+//!
+//! Keys and randomness are fixed there, so each run sends the same bytes. When they change on
+//! purpose: `BLESS=1 cargo test -p tutorial --test wire`, then review the diff.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use alloy_rlp::Header;
+use enode::SecretKey;
+use serde_json::Value;
+
+#[test]
+fn a1_shows_what_becomes_of_a_key() {
+    let key = SecretKey::from_bytes(&[0x22; 32]).unwrap();
+    let public_key = key.public_key().to_string();
+
+    let mut text = String::from("ANCHOR: enode\n");
+    for (name, value) in [
+        ("secret key", const_hex::encode(*key.to_bytes())),
+        ("public key", public_key.clone()),
+        ("node id", key.node_id().to_string()),
+        ("enode URL", format!("enode://{}@127.0.0.1:31234?discport=0", shortened(&public_key))),
+    ] {
+        let mut name = name;
+        for part in value.as_bytes().chunks(80) {
+            text += &format!("{name:<11} {}\n", str::from_utf8(part).unwrap());
+            name = "";
+        }
+    }
+    text += "ANCHOR_END: enode\n";
+
+    compare("a1_server", &text);
+}
+
+#[test]
+fn a2_shows_handshake_hellos_and_a_refusal() {
+    let pieces = ["auth", "ack", "hello_one", "hello_two", "disconnect_two_2"];
+
+    compare("a2_connect", &wire(env!("CARGO_BIN_EXE_a2_connect"), &pieces));
+}
+
+#[test]
+fn a3_shows_a_goodbye() {
+    compare("a3_events", &wire(env!("CARGO_BIN_EXE_a3_events"), &["disconnect_two"]));
+}
+
+#[test]
+fn a4_shows_a_message_in_its_frame() {
+    let pieces = ["hello_one", "foo_one_1", "foo_two_1"];
+
+    compare("a4_message", &wire(env!("CARGO_BIN_EXE_a4_message"), &pieces));
+}
+
+#[test]
+fn a5_shows_pings_and_pongs() {
+    let pieces = ["foo_one_1", "foo_two_2"];
+
+    compare("a5_reply", &wire(env!("CARGO_BIN_EXE_a5_reply"), &pieces));
+}
+
+/// Compares with the file in the book, or writes it.
+fn compare(name: &str, text: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src/wire");
+    let path = folder.join(name).with_extension("txt");
+    if std::env::var_os("BLESS").is_some() {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(path, text).unwrap();
+        return;
+    }
+
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+
+    let difference = expected.lines().zip(text.lines()).find(|(old, new)| old != new);
+    assert_eq!(difference, None, "{name}; if it is meant: BLESS=1 cargo test --test wire");
+    assert_eq!(expected.len(), text.len(), "{name}");
+}
+
+/// What a chapter's nodes send, taken apart: these pieces, each between anchors of its name.
+fn wire(chapter: &str, wanted: &[&str]) -> String {
+    let output = Command::new(chapter).args(["--wire", "--log", "json"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+
+    let mut text = String::new();
+    let (one, two) = (connections(&lines, "one"), connections(&lines, "two"));
+    for (index, (one, two)) in one.into_iter().zip(two).enumerate() {
+        let suffix = if index == 0 { String::new() } else { format!("_{}", index + 1) };
+        let snappy = [&one, &two].iter().all(|side| side.iter().any(Piece::is_hello));
+        for turn in 0..one.len().max(two.len()) {
+            for piece in [one.get(turn), two.get(turn)].into_iter().flatten() {
+                let name = format!("{}{suffix}", piece.name(turn));
+                if !wanted.contains(&name.as_str()) {
+                    continue;
+                }
+                text += &format!("ANCHOR: {name}\n{}ANCHOR_END: {name}\n\n", piece.text(snappy));
+            }
+        }
+    }
+    text
+}
+
+/// What a node sent, connection by connection.
+fn connections(lines: &[Value], node: &str) -> Vec<Vec<Piece>> {
+    let sent = lines.iter().filter(|line| line["message"] == "sent" && line["node"] == node);
+    let mut connections: Vec<Vec<Piece>> = Vec::new();
+    for piece in sent.map(Piece::of) {
+        if piece.payload.is_none() {
+            connections.push(Vec::new());
+        }
+        connections.last_mut().expect("the handshake comes first").push(piece);
+    }
+    for pieces in &mut connections {
+        // Where a protocol runs, both sides may hang up; who is first differs from run to run.
+        if pieces.iter().any(|piece| piece.code >= PROTOCOLS) {
+            pieces.retain(|piece| piece.code != DISCONNECT);
+        }
+    }
+    connections
+}
+
+/// A packet of the handshake, or a frame.
+struct Piece {
+    node: String,
+    code: u64,
+    /// None for a packet of the handshake.
+    payload: Option<Vec<u8>>,
+    bytes: Vec<u8>,
+}
+
+impl Piece {
+    fn of(line: &Value) -> Self {
+        let bytes = |name: &str| const_hex::decode(line[name].as_str().unwrap()).unwrap();
+        let is_frame = line["kind"] == "frame";
+        Self {
+            node: line["node"].as_str().unwrap().to_owned(),
+            code: if is_frame { line["code"].as_u64().unwrap() } else { 0 },
+            payload: is_frame.then(|| bytes("payload")),
+            bytes: bytes("bytes"),
+        }
+    }
+
+    fn is_hello(&self) -> bool {
+        self.payload.is_some() && self.code == HELLO
+    }
+
+    /// `auth_one`, `hello_two`, `foo_one_3`.
+    fn name(&self, turn: usize) -> String {
+        match (&self.payload, self.code) {
+            (None, _) if self.node == "one" => "auth".to_owned(),
+            (None, _) => "ack".to_owned(),
+            (_, HELLO) => format!("hello_{}", self.node),
+            (_, DISCONNECT) => format!("disconnect_{}", self.node),
+            // After handshake and hello.
+            _ => format!("foo_{}_{}", self.node, turn - 1),
+        }
+    }
+
+    fn text(&self, snappy: bool) -> String {
+        let other = if self.node == "one" { "two" } else { "one" };
+        let mut text = format!("{} ──▶ {other}   ", self.node);
+        match &self.payload {
+            None => self.packet(&mut text, other),
+            Some(payload) => self.frame(&mut text, payload, snappy && !self.is_hello()),
+        }
+        text
+    }
+
+    /// Size, one-time key, initialisation vector, content and tag.
+    fn packet(&self, text: &mut String, other: &str) {
+        let bytes = &self.bytes;
+        let (kind, content) = match other {
+            "two" => ("auth", "signature, public key, nonce, version, padding"),
+            _ => ("ack", "one-time public key, nonce, version, padding"),
+        };
+        *text += &format!("{kind}, {} bytes\n", bytes.len());
+        let end = bytes.len() - 32;
+        let inside = end - 83;
+        row(text, "packet", &bytes[..2], &format!("how much follows, {}", bytes.len() - 2));
+        row(text, "", &bytes[2..67], "a public key for this packet only, 65 bytes");
+        row(text, "", &bytes[67..83], "initialisation vector");
+        row(
+            text,
+            "",
+            &bytes[83..end],
+            &format!("encrypted to {other}'s public key, {inside} bytes:"),
+        );
+        row(text, "", &[], content);
+        row(text, "", &bytes[end..], "tag, 32 bytes");
+    }
+
+    /// The message as it is, as it is compressed, and as it travels.
+    fn frame(&self, text: &mut String, payload: &[u8], snappy: bool) {
+        *text += &match self.code {
+            HELLO => "hello\n".to_owned(),
+            DISCONNECT => "disconnect\n".to_owned(),
+            code => format!("code {} of foo/42\n", code - PROTOCOLS),
+        };
+        let code = alloy_rlp::encode(self.code);
+        row(text, "message", &code, &format!("the code, {}", self.code));
+        let names: &[&str] = match self.code {
+            HELLO => {
+                &["version", "name", "capabilities", "port, not in use any more", "public key"]
+            }
+            DISCONNECT => &["reason"],
+            _ => &["pong", "created"],
+        };
+        items(text, "payload", payload, 0, names);
+
+        let mut content = payload.to_vec();
+        if snappy {
+            content = snap::raw::Encoder::new().compress_vec(payload).unwrap();
+            row(text, "compressed", &content, &format!("{} bytes", content.len()));
+        }
+        let size = code.len() + content.len();
+        let bytes = &self.bytes;
+        let end = bytes.len() - 16;
+        assert_eq!(end - 32, size.next_multiple_of(16), "header, tag, body, tag");
+        row(text, "frame", &bytes[..16], &format!("header: size {size}, encrypted"));
+        row(text, "", &bytes[16..32], "tag");
+        row(text, "", &bytes[32..end], &format!("{size} bytes, padded to {}, encrypted", end - 32));
+        row(text, "", &bytes[end..], "tag");
+    }
+}
+
+/// An RLP item and, below it, what is in it; `names` are those of the fields of a message.
+fn items(text: &mut String, label: &str, mut rest: &[u8], depth: usize, names: &[&str]) {
+    let mut index = 0;
+    while !rest.is_empty() {
+        let whole = rest;
+        let header = Header::decode(&mut rest).unwrap();
+        let (content, after) = rest.split_at(header.payload_length);
+        let prefix = const_hex::encode(&whole[..whole.len() - rest.len()]);
+        let shown = if header.list { String::new() } else { const_hex::encode(content) };
+        let hex = [prefix, shortened(&shown)].join(" ");
+
+        let name = names.get(index).filter(|_| depth == 1).copied().unwrap_or_default();
+        let label = if index == 0 { label } else { "" };
+        let hex = format!("{}{}", "  ".repeat(depth), hex.trim());
+        *text += &format!("  {label:<11} {hex:<36} {}\n", note(name, header.list, content));
+        if header.list {
+            items(text, "", content, depth + 1, names);
+        }
+        rest = after;
+        index += 1;
+    }
+}
+
+/// What an item is: its name, and what it says.
+fn note(name: &str, list: bool, content: &[u8]) -> String {
+    let value = match content {
+        [] if list => "an empty list".to_owned(),
+        _ if list => format!("a list, {}", bytes(content.len())),
+        [] => "0".to_owned(),
+        [number] => number.to_string(),
+        _ if content.iter().all(u8::is_ascii_graphic) => {
+            format!("{:?}", str::from_utf8(content).unwrap())
+        }
+        _ => bytes(content.len()),
+    };
+    if name.is_empty() { value } else { format!("{name}: {value}") }
+}
+
+fn bytes(count: usize) -> String {
+    if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") }
+}
+
+fn row(text: &mut String, label: &str, bytes: &[u8], note: &str) {
+    *text += &format!("  {label:<11} {:<36} {note}\n", shortened(&const_hex::encode(bytes)));
+}
+
+/// Sixteen bytes are shown whole.
+fn shortened(hex: &str) -> String {
+    match hex.len() {
+        ..=32 => hex.to_owned(),
+        length => format!("{}…{}", &hex[..20], &hex[length - 8..]),
+    }
+}
+
+const HELLO: u64 = 0;
+const DISCONNECT: u64 = 1;
+/// The first code that is not the base protocol's.
+const PROTOCOLS: u64 = 16;

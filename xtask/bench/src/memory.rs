@@ -1,0 +1,90 @@
+//! What connections hold on the heap and how often messages ask for memory: measured by the
+//! program `heap`, whose counting allocator would slow down everything measured here.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+
+use crate::{
+    measure::Plan,
+    report::{Bound, Figure, Quantity},
+};
+
+/// What `heap` prints; see there.
+#[derive(Deserialize)]
+struct Counted {
+    connections: usize,
+    idle: f64,
+    after_message: f64,
+    settled: f64,
+    per_message: Vec<PerMessage>,
+}
+
+#[derive(Deserialize)]
+struct PerMessage {
+    payload: usize,
+    sent: f64,
+    received: f64,
+}
+
+/// The heap of connections and the allocations of messages.
+///
+/// # Errors
+///
+/// When `heap` does not build or run.
+pub(crate) fn figures(plan: &Plan) -> Result<Vec<Figure>> {
+    if !plan.wants("heap") && !plan.wants("allocations") {
+        return Ok(Vec::new());
+    }
+    eprintln!("measuring heap and allocations");
+    let mut command = Command::new(build()?);
+    if plan.quick {
+        command.arg("--quick");
+    }
+    let output = command.stderr(Stdio::inherit()).output().context("running heap")?;
+    ensure!(output.status.success(), "heap: {}", output.status);
+    let counted: Counted =
+        serde_json::from_slice(&output.stdout).context("reading heap's output")?;
+    Ok(rows(&counted))
+}
+
+fn rows(counted: &Counted) -> Vec<Figure> {
+    let heap = |name: &str, bytes: f64| Figure::new(name, Quantity::counted(bytes / 1e3, "KB"));
+    let of = Quantity::counted(counted.connections as f64, "connections measured");
+    let mut figures = vec![
+        heap("heap, idle connection, one end", counted.idle).bound(IDLE).aside(of),
+        heap("heap, after 100 KiB each way", counted.after_message),
+        heap("heap, 5 s after that", counted.settled).bound(SETTLED),
+    ];
+    for PerMessage { payload, sent, received } in &counted.per_message {
+        let exactly = |value: f64, most| Quantity::counted(value, "").bound(Bound::AtMost(most));
+        figures.push(Figure::new("allocations, sent", exactly(*sent, 0.0)).payload(*payload));
+        let received = Figure::new("allocations, received", exactly(*received, 1.0));
+        figures.push(received.payload(*payload));
+    }
+    figures
+}
+
+/// What an idle connection may hold, and one that carried a large message before, in KB.
+const IDLE: Bound = Bound::AtMost(12.0);
+const SETTLED: Bound = Bound::AtMost(32.0);
+
+/// Builds `heap` beside this program and says where it is.
+fn build() -> Result<PathBuf> {
+    let ourselves = std::env::current_exe().context("where is bench itself?")?;
+    let folder = ourselves.parent().context("a program is in a folder")?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--release", "--package", "bench", "--bin", "heap"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .status()
+        .context("running cargo")?;
+    ensure!(status.success(), "heap does not build");
+    let heap = folder.join(format!("heap{}", std::env::consts::EXE_SUFFIX));
+    ensure!(heap.is_file(), "bench has to be a release build: run it as `cargo xtask bench`");
+    Ok(heap)
+}
