@@ -124,7 +124,9 @@ mod tests {
     async fn what_blocks_its_thread_is_named_and_let_go() {
         let tasks = Tasks::default();
         let (release, blocked) = std::sync::mpsc::channel::<()>();
-        tasks.spawn("blocked", async move { drop(blocked.recv()) });
+        tasks.spawn("blocked", async move {
+            let _ = blocked.recv();
+        });
 
         let left = tasks.shut_down(Duration::from_millis(50)).await;
 

@@ -29,8 +29,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// an attempt to dial that hangs: two seconds, every peer is told, no task is left.
 #[tokio::test(start_paused = true)]
 async fn stop_takes_two_seconds_whoever_resists() {
-    for seed in 0..4 {
-        let net = Net::new(seed);
+    for seed in 0..4_u32 {
+        let net = Net::new(seed.into());
         let baseline = tasks();
         let victim = net.server("victim").max_peers(200).max_pending(60).protocol(foo(talkative));
         let victim = victim.start().await.expect("starts");
@@ -41,7 +41,7 @@ async fn stop_takes_two_seconds_whoever_resists() {
         let gone = server(&net).await;
         net.half_open(&victim, &gone);
         victim.add_peer(gone.enode()).expect("running");
-        pass(SECOND * seed as u32 / 10).await;
+        pass(SECOND * seed / 10).await;
         assert_eq!(victim.peer_count(), 60);
 
         let start = Instant::now();
