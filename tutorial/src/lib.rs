@@ -16,7 +16,6 @@ mod wire;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use p2p_server::PeerEvent;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -78,8 +77,8 @@ pub fn say_event(node: &str, event: &PeerEvent) {
 ///
 /// When the deadline has passed.
 pub async fn within<F: Future>(what: &str, future: F) -> anyhow::Result<F::Output> {
-    let in_vain = || format!("waited in vain for {what}; a chapter has {LIMIT:?} in all");
-    timeout_at(*DEADLINE, future).await.with_context(in_vain)
+    let in_vain = |_| anyhow::anyhow!("waited in vain for {what}; a chapter has {LIMIT:?} in all");
+    timeout_at(*DEADLINE, future).await.map_err(in_vain)
 }
 
 /// When a chapter has had time enough.

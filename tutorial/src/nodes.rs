@@ -44,7 +44,8 @@ pub async fn wait_for_peer_count(server: &Server, count: usize) -> anyhow::Resul
     // Subscribed before the first look, so that no change falls between the two.
     let mut events = server.events();
     while server.peer_count() != count {
-        next_event(&mut events).await?;
+        let what = format!("the peers of {} to be {count}", server.node_info().name);
+        within(&what, events.next()).await?.context("the server stopped")?;
     }
     Ok(())
 }

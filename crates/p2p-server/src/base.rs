@@ -103,6 +103,11 @@ impl Hello {
     }
 }
 
+/// The version in a hello whose other fields may be anything.
+fn peek_version(mut payload: &[u8]) -> Option<u64> {
+    ListReader::open(&mut payload).ok()?.next().ok()
+}
+
 fn decode_capabilities(mut list: ListReader<'_>) -> Result<Vec<Capability>, HelloFault> {
     let mut capabilities = Vec::new();
     let mut entries = 0_usize;
@@ -155,9 +160,12 @@ impl AwaitHello {
         if code != HELLO {
             return Err(FirstMessageError::NotHello { code });
         }
-        let hello = Hello::decode(payload)
-            .map_err(|cause| FirstMessageError::Malformed { size: payload.len(), cause })?;
-        let compressed = hello.version >= SNAPPY_VERSION;
+        let compressed = peek_version(payload).is_some_and(|version| version >= SNAPPY_VERSION);
+        let hello = Hello::decode(payload).map_err(|cause| FirstMessageError::Malformed {
+            size: payload.len(),
+            cause,
+            compressed,
+        })?;
         if hello.key.len() != 64 || hello.key.iter().all(|byte| *byte == 0) {
             return Err(FirstMessageError::InvalidIdentity { compressed });
         }
@@ -192,6 +200,8 @@ pub enum FirstMessageError {
         size: usize,
         /// What is wrong with it.
         cause: HelloFault,
+        /// Whether the peer compresses what follows its hello, and expects us to.
+        compressed: bool,
     },
     /// The node key is zero or not 64 bytes.
     #[error("invalid node identity")]
@@ -222,13 +232,10 @@ impl FirstMessageError {
     /// is refused. A go-ethereum that was told so uncompressed would not understand it.
     pub(crate) fn answer_is_compressed(&self) -> bool {
         match self {
-            Self::InvalidIdentity { compressed } | Self::UnexpectedIdentity { compressed } => {
-                *compressed
-            }
-            Self::TooBig
-            | Self::Disconnected(_)
-            | Self::NotHello { .. }
-            | Self::Malformed { .. } => false,
+            Self::Malformed { compressed, .. }
+            | Self::InvalidIdentity { compressed }
+            | Self::UnexpectedIdentity { compressed } => *compressed,
+            Self::TooBig | Self::Disconnected(_) | Self::NotHello { .. } => false,
         }
     }
 }

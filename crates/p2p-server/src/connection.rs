@@ -11,9 +11,10 @@
 
 mod greet;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use enode::{Enode, NodeId};
+use futures_util::FutureExt as _;
 use rlpx::{
     frame::Frame,
     stream::{Reader, Writer},
@@ -90,7 +91,14 @@ impl Failure {
 
 impl Connection {
     /// Sets the connection up, runs its session, and cleans up after it.
+    ///
+    /// A panic, of a tap for instance, fails the connection and nothing else.
     pub(crate) async fn run(self, link: Link) -> Result<(), Failure> {
+        let run = AssertUnwindSafe(self.set_up_and_run(link)).catch_unwind();
+        run.await.unwrap_or_else(|_| Err(Failure::new(DialStage::Handshake, "panicked")))
+    }
+
+    async fn set_up_and_run(self, link: Link) -> Result<(), Failure> {
         let (local, remote) = (link.local, link.remote);
         // Boxed, so that its memory is given back when the session begins.
         let set_up = Box::pin(async {
@@ -106,8 +114,11 @@ impl Connection {
             session = set_up => session?,
         };
         let ended = session.await;
-        self.shared.on_session_end(self.conn, &peer, &ended.end);
-        if let Some(linger) = ended.linger {
+        self.shared.on_session_end(self.conn, &peer, &ended.end, &ended.panicked);
+        // Without a place the socket closes at once, and the peer may miss our reason.
+        if let Some(linger) = ended.linger
+            && let Ok(_place) = self.shared.lingering.try_acquire()
+        {
             linger.run(&self.shared.shutdown).await;
         }
         Ok(())
@@ -199,7 +210,8 @@ impl Connection {
 }
 
 /// Listens on a connection in question: returns when it has ended, and otherwise keeps the first
-/// message of a protocol for the session and reads no further.
+/// message of a protocol for the session and reads no further. A large one is left to the session,
+/// which has a budget for it.
 async fn hear(reader: &mut Reader<AnyReader>, first_frame: &mut Option<Frame>) -> Failure {
     loop {
         if first_frame.is_some() {
@@ -211,6 +223,9 @@ async fn hear(reader: &mut Reader<AnyReader>, first_frame: &mut Option<Frame>) -
                 return Failure::said(DialStage::Admission, reason);
             }
             Ok(Some(frame)) => *first_frame = Some(frame),
+            Ok(None) if reader.announced().is_some_and(|size| size > MAX_HEARD) => {
+                std::future::pending::<()>().await;
+            }
             Ok(None) => match reader.fill().await {
                 Ok(0) => return Failure::new(DialStage::Admission, "EOF"),
                 Ok(_) => {}
@@ -275,6 +290,9 @@ impl Drop for ProvenInbound<'_> {
         }
     }
 }
+
+/// The largest frame that is read before it is decided whether the connection stays, in bytes.
+const MAX_HEARD: usize = 4 << 10;
 
 /// Writes what is pending and closes our direction.
 async fn close_writing(writer: &mut Writer<AnyWriter>, deadline: Instant) {

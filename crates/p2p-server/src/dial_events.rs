@@ -47,23 +47,26 @@ impl fmt::Debug for DialEvents {
 
 /// Hands every dial event to every subscriber.
 #[derive(Default)]
-pub(crate) struct DialEventHub {
+pub(crate) struct DialEventHub(Mutex<HubState>);
+
+#[derive(Default)]
+struct HubState {
     // bound: one entry per living subscription of this process's own code
-    subscribers: Mutex<Option<Vec<Weak<Mutex<State>>>>>,
-    closed: std::sync::atomic::AtomicBool,
+    subscribers: Vec<Weak<Mutex<State>>>,
+    closed: bool,
 }
 
 impl DialEventHub {
     pub(crate) fn subscribe(&self) -> DialEvents {
         let state = Arc::new(Mutex::new(State::default()));
-        if self.closed.load(std::sync::atomic::Ordering::Acquire) {
+        // Under one lock with `close`, or a subscription made meanwhile would never end.
+        let mut hub = lock(&self.0);
+        if hub.closed {
             lock(&state).ended = true;
-            return DialEvents(state);
+        } else {
+            hub.subscribers.retain(|weak| weak.strong_count() > 0);
+            hub.subscribers.push(Arc::downgrade(&state));
         }
-        let mut subscribers = lock(&self.subscribers);
-        let list = subscribers.get_or_insert_default();
-        list.retain(|weak| weak.strong_count() > 0);
-        list.push(Arc::downgrade(&state));
         DialEvents(state)
     }
 
@@ -72,40 +75,25 @@ impl DialEventHub {
         if events.is_empty() {
             return;
         }
-        let subscribers = lock(&self.subscribers);
-        for state in subscribers.iter().flatten().filter_map(Weak::upgrade) {
-            let waker = {
-                let mut state = lock(&state);
-                for event in &events {
-                    state.push(event.clone());
-                }
-                state.waker.take()
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        let hub = lock(&self.0);
+        for state in hub.subscribers.iter().filter_map(Weak::upgrade) {
+            change(&state, |state| events.iter().cloned().for_each(|event| state.push(event)));
         }
     }
 
     /// No more events: the streams end when they have been read.
     pub(crate) fn close(&self) {
-        self.closed.store(true, std::sync::atomic::Ordering::Release);
-        let subscribers = lock(&self.subscribers).take();
-        for state in subscribers.into_iter().flatten().filter_map(|weak| weak.upgrade()) {
-            let waker = {
-                let mut state = lock(&state);
-                state.ended = true;
-                state.waker.take()
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+        let mut hub = lock(&self.0);
+        hub.closed = true;
+        for state in hub.subscribers.drain(..).filter_map(|weak| weak.upgrade()) {
+            change(&state, |state| state.ended = true);
         }
     }
 }
 
 impl Drop for DialEventHub {
     fn drop(&mut self) {
+        // The server was dropped without being stopped.
         self.close();
     }
 }
@@ -129,6 +117,18 @@ impl State {
     }
 }
 
+/// Changes a subscriber's state, then wakes who waits for it.
+fn change(state: &Mutex<State>, change: impl FnOnce(&mut State)) {
+    let waker = {
+        let mut state = lock(state);
+        change(&mut state);
+        state.waker.take()
+    };
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
 fn poll(state: &Mutex<State>, cx: &Context<'_>) -> Poll<Option<DialEvent>> {
     let mut state = lock(state);
     if let Some(event) = state.queue.pop_front() {
@@ -147,3 +147,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How many events may wait for a subscriber.
 const MAX_UNREAD: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// L-06: whoever subscribes while the server ends sees the end.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_subscription_made_while_the_hub_closes_ends() {
+        for _ in 0..1_000 {
+            let hub = Arc::new(DialEventHub::default());
+            let other = Arc::clone(&hub);
+            let close = tokio::spawn(async move { other.close() });
+
+            let mut events = hub.subscribe();
+
+            close.await.unwrap();
+            assert!(events.next().await.is_none());
+        }
+    }
+}

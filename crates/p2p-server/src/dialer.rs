@@ -3,10 +3,10 @@
 //! The scheduler is pure; this task gives it the time and candidates, starts the attempts it asks
 //! for, and tells it what came of them.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use enode::{Enode, Host};
-use futures_util::{StreamExt as _, stream::BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _, stream::BoxStream};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
 
@@ -33,7 +33,10 @@ pub(crate) async fn schedule(
             match &mut candidates {
                 Some(stream) if wanted => {
                     sleep_until(next_candidate).await;
-                    stream.next().await
+                    AssertUnwindSafe(stream.next()).catch_unwind().await.unwrap_or_else(|_| {
+                        tracing::error!("the source of candidates panicked and is not asked again");
+                        None
+                    })
                 }
                 _ => std::future::pending().await,
             }
@@ -97,11 +100,13 @@ fn start_due(shared: &Arc<Shared>) {
 /// One attempt, and the connection it leads to.
 async fn dial(shared: Arc<Shared>, task: DialTask) {
     let id = task.node.id();
-    let attempt = connect(&shared, task);
+    let attempt = AssertUnwindSafe(connect(&shared, task)).catch_unwind();
     let result = tokio::select! {
         biased;
         () = shared.shutdown.cancelled() => Err(Failure::new(DialStage::Connect, "server stopped")),
-        link = attempt => link,
+        link = attempt => {
+            link.unwrap_or_else(|_| Err(Failure::new(DialStage::Connect, "transport panicked")))
+        }
     };
     let (connection, link, remote) = match result {
         Ok(ready) => ready,

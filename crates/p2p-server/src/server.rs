@@ -25,14 +25,14 @@ use enode::{Enode, NodeId, NodeRecord, RecordError};
 use rand::rngs::StdRng;
 use rlpx::snappy::ScratchPool;
 use serde_json::Value;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     AddPeerError, BanTarget, Capability, DialEvents, DialStatus, DisconnectReason, NodeInfo, Peer,
     PeerEvent, PeerEvents, PeerInfo, PeerInfoState, Protocol, ServerBuilder, StartError, Stopped,
     Transport,
-    address::is_lan,
+    address::{canonical, is_lan},
     base::Hello,
     budget::ServerBudget,
     builder::Config,
@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     local: LocalNode,
     listen_addr: Option<SocketAddr>,
     next_conn: AtomicU64,
+    /// Places for connections that are over and wait for their peer to hang up too.
+    pub(crate) lingering: Semaphore,
     stopped: OnceCell<()>,
 }
 
@@ -289,8 +291,8 @@ impl Server {
         Ok(())
     }
 
-    /// Refuses a node or a network for this long, and ends the connections that are there with
-    /// "disconnect requested".
+    /// Refuses a node or a network for this long, `Duration::MAX` being for ever, and ends the
+    /// connections that are there with "disconnect requested".
     ///
     /// # Errors
     ///
@@ -299,7 +301,7 @@ impl Server {
         self.running()?;
         let mut core = self.shared().core();
         let start = now();
-        core.reputation.ban(target, start.checked_add(time).unwrap_or(start));
+        core.reputation.ban(target, start.checked_add(time).unwrap_or(start + FOR_EVER));
         for peer in core.handles.values() {
             let hit = match &target {
                 BanTarget::Node(id) => *id == peer.id(),
@@ -327,6 +329,13 @@ impl Server {
         let now = now();
         let bans = self.shared().core().reputation.bans(now);
         bans.into_iter().map(|(to, until)| (to, until.saturating_duration_since(now))).collect()
+    }
+
+    /// How many bytes of messages all connections hold now, as
+    /// [`message_budget`](ServerBuilder::message_budget) counts them: what has arrived of a frame,
+    /// and what waits for a protocol.
+    pub fn held_bytes(&self) -> usize {
+        self.shared().budget.used()
     }
 
     /// Subscribes to what happens on the connections from now on.
@@ -408,6 +417,7 @@ impl Shared {
             local,
             listen_addr,
             next_conn: AtomicU64::new(1),
+            lingering: Semaphore::new(MAX_LINGERING),
             stopped: OnceCell::new(),
             config,
         })
@@ -516,8 +526,14 @@ impl Shared {
         admission
     }
 
-    /// A session is over and all its tasks have ended.
-    pub(crate) fn on_session_end(&self, conn: ConnId, peer: &Peer, end: &End) {
+    /// A session is over and all its tasks have ended; these of its protocols have panicked.
+    pub(crate) fn on_session_end(
+        &self,
+        conn: ConnId,
+        peer: &Peer,
+        end: &End,
+        panicked: &[Capability],
+    ) {
         let (id, now) = (peer.id(), now());
         let mut core = self.core();
         core.handles.remove(&id);
@@ -527,17 +543,15 @@ impl Shared {
         if let Some(offence) = end.offence() {
             core.reputation.on_offence(peer.remote_addr().ip(), Some(id), offence, now);
         }
-        let disabled = match end {
-            End::Panicked(capability) => self.count_panic(&mut core, capability, now),
-            _ => None,
-        };
+        let disabled: Vec<Capability> =
+            panicked.iter().filter_map(|it| self.count_panic(&mut core, it, now)).collect();
         self.events.emit(&PeerEvent::Dropped {
             peer: id,
             error: end.to_string(),
             local: peer.local_addr(),
             remote: peer.remote_addr(),
         });
-        if let Some(protocol) = disabled {
+        for protocol in disabled {
             tracing::error!(cap = %protocol, "protocol disabled after three panics in a minute");
             self.events.emit(&PeerEvent::ProtocolDisabled { protocol });
         }
@@ -703,7 +717,8 @@ impl Core {
 
     /// Whether connections from `ip` may find the pool full and still get in.
     pub(crate) fn is_reserved(&self, ip: IpAddr) -> bool {
-        self.dial.static_nodes().any(|node| node.ip() == Some(ip))
+        let ip = canonical(ip);
+        self.dial.static_nodes().any(|node| node.ip().map(canonical) == Some(ip))
     }
 }
 
@@ -712,7 +727,11 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// A time that no server outlives and that can be added to the present.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// How long `stop` waits before it aborts what is left (L-05).
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// How many ended connections may wait for their peers to hang up, two seconds each.
+const MAX_LINGERING: usize = 64;
 /// How many compressors are kept for reuse: as many as connections write at the same instant.
 const SCRATCHES: usize = 4;

@@ -18,6 +18,7 @@ mod reader;
 mod writer;
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -27,7 +28,7 @@ use bytes::Bytes;
 use enode::NodeId;
 use rlpx::{
     frame::Frame,
-    snappy::ScratchPool,
+    snappy::{self, ScratchPool},
     stream::{Reader, Writer},
 };
 use tokio::{
@@ -87,6 +88,8 @@ pub(crate) struct Running {
 /// How a session ended, and the socket's last duty.
 pub(crate) struct Ended<R> {
     pub(crate) end: End,
+    /// The protocols whose bodies panicked, before the end or because of it.
+    pub(crate) panicked: Vec<Capability>,
     /// Set when a reason was sent: the socket stays open a moment so that the peer can read it.
     pub(crate) linger: Option<Linger<R>>,
 }
@@ -148,6 +151,8 @@ where
         let protocols = Arc::new(self.protocols);
         let mut set = JoinSet::new();
         let mut bodies = Vec::with_capacity(protocols.len());
+        let mut reader = self.reader;
+        reader.set_max_frame(largest_frame(&protocols));
 
         let inlet = Inlet {
             base: Arc::clone(&outbox.base),
@@ -157,14 +162,10 @@ where
             budget: self.budget,
             peer: self.peer.clone(),
             tap: self.tap.clone(),
-            compressed: self.reader.snappy(),
+            compressed: reader.snappy(),
         };
-        let mut reader = ReaderTask {
-            reader: self.reader,
-            first_frame: self.first_frame,
-            inlet,
-            closing: closing.clone(),
-        };
+        let mut reader =
+            ReaderTask { reader, first_frame: self.first_frame, inlet, closing: closing.clone() };
         let mut writer = WriterTask {
             writer: self.writer,
             outbox: outbox.clone(),
@@ -194,7 +195,8 @@ where
             let handle = set.spawn(body.instrument(span));
             bodies.push((handle.id(), running.capability.clone()));
         }
-        Tasks { set, bodies, alive, outbox, inbound, close, reader: None }
+        let panicked = Vec::new();
+        Tasks { set, bodies, panicked, alive, outbox, inbound, close, reader: None }
     }
 }
 
@@ -209,7 +211,9 @@ enum TaskEnd<R> {
 struct Tasks<R> {
     // bound: reader, writer and one body for each shared protocol
     set: JoinSet<TaskEnd<R>>,
+    /// The bodies that still run.
     bodies: Vec<(Id, Capability)>,
+    panicked: Vec<Capability>,
     alive: Alive,
     outbox: Outbox,
     inbound: Vec<Arc<Queue<Outgoing>>>,
@@ -226,7 +230,10 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                 biased;
                 () = shutdown.cancelled() => return End::Stopping,
                 reason = peer.on_disconnect() => return End::Local(reason),
-                Some(ended) = self.set.join_next() => {
+                Some(ended) = self.set.join_next_with_id() => {
+                    if let Ok((_, TaskEnd::Writer(Err(End::Io(error))))) = ended {
+                        return self.last_words(error).await;
+                    }
                     if let Some(end) = self.judge(ended) {
                         return end;
                     }
@@ -234,6 +241,21 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
                 () = sleep_until(ping.into()) => self.ping(),
             }
         }
+    }
+
+    /// The writer has failed: the peer is gone, or going. What it said before counts more than the
+    /// broken pipe behind it, and has come already if it comes at all.
+    async fn last_words(&mut self, error: io::Error) -> End {
+        let deadline = Instant::now() + LAST_WORDS;
+        while self.reader.is_none() {
+            let Ok(Some(ended)) = timeout_at(deadline, self.set.join_next_with_id()).await else {
+                break;
+            };
+            if let Some(End::Remote(reason)) = self.judge(ended) {
+                return End::Remote(reason);
+            }
+        }
+        End::Io(error)
     }
 
     fn ping(&self) {
@@ -245,22 +267,30 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
     }
 
     /// What the end of one task means for the session.
-    fn judge(&mut self, ended: Result<TaskEnd<R>, JoinError>) -> Option<End> {
+    fn judge(&mut self, ended: Result<(Id, TaskEnd<R>), JoinError>) -> Option<End> {
         match ended {
-            Ok(TaskEnd::Reader(reader, end)) => {
+            Ok((_, TaskEnd::Reader(reader, end))) => {
                 self.reader = Some(reader);
                 end
             }
-            Ok(TaskEnd::Writer(result)) => result.err(),
-            Ok(TaskEnd::Body(Ok(()))) => Some(End::Returned),
-            Ok(TaskEnd::Body(Err(error))) => Some(End::Protocol(error)),
-            Err(error) => {
-                let id = error.id();
-                let body = self.bodies.iter().find(|(body, _)| *body == id);
-                body.map(|(_, capability)| End::Panicked(capability.clone()))
-                    .or_else(|| Some(End::Io(std::io::Error::other(error))))
+            Ok((_, TaskEnd::Writer(result))) => result.err(),
+            Ok((id, TaskEnd::Body(result))) => {
+                self.take_body(id);
+                Some(result.map_or_else(End::Protocol, |()| End::Returned))
             }
+            Err(error) => match self.take_body(error.id()) {
+                Some(capability) if error.is_panic() => {
+                    self.panicked.push(capability.clone());
+                    Some(End::Panicked(capability))
+                }
+                _ => Some(End::Io(io::Error::other(error))),
+            },
         }
+    }
+
+    fn take_body(&mut self, id: Id) -> Option<Capability> {
+        let index = self.bodies.iter().position(|(body, _)| *body == id)?;
+        Some(self.bodies.swap_remove(index).1)
     }
 
     /// Ends what still runs, in order: protocols read what is left, queues are sent, the reason
@@ -281,24 +311,45 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
         self.close.send_replace(close);
         self.join_all(peer).await;
         let reader = reason.and_then(|_| self.reader.take());
-        let linger = reader.map(Linger);
-        Ended { end, linger }
+        let panicked = std::mem::take(&mut self.panicked);
+        Ended { end, panicked, linger: reader.map(Linger) }
     }
 
+    /// Waits until all tasks have ended; the end of the session is decided already.
     async fn join_all(&mut self, peer: &Peer) {
-        let deadline = Instant::now() + BODY_GRACE;
+        if self.join_until(Instant::now() + BODY_GRACE).await {
+            return;
+        }
+        let left: Vec<&Capability> = self.bodies.iter().map(|(_, capability)| capability).collect();
+        tracing::warn!(peer = %peer.id().short(), ?left, "protocols ignore the end and are aborted");
+        self.set.abort_all();
+        if !self.join_until(Instant::now() + ABORT_GRACE).await {
+            let left: Vec<&Capability> = self.bodies.iter().map(|(_, it)| it).collect();
+            // A thread that a body blocks cannot be had back, but the peer's place can.
+            tracing::error!(peer = %peer.id().short(), ?left, "protocols block their threads");
+            self.set.detach_all();
+        }
+    }
+
+    /// Whether all have ended by then.
+    async fn join_until(&mut self, deadline: Instant) -> bool {
         loop {
-            match timeout_at(deadline, self.set.join_next()).await {
-                Ok(None) => return,
-                Ok(Some(Ok(TaskEnd::Reader(reader, _)))) => self.reader = Some(reader),
-                Ok(Some(_)) => {}
-                Err(_) => break,
+            match timeout_at(deadline, self.set.join_next_with_id()).await {
+                Ok(None) => return true,
+                Ok(Some(ended)) => drop(self.judge(ended)),
+                Err(_) => return false,
             }
         }
-        let left = self.set.len();
-        tracing::warn!(peer = %peer.id().short(), left, "protocol ignores the end and is aborted");
-        self.set.shutdown().await;
     }
+}
+
+/// The largest frame that can hold a message that somebody here takes, in bytes: one that no protocol
+/// takes is refused from its header.
+fn largest_frame(protocols: &[Running]) -> usize {
+    let largest = protocols.iter().map(|running| running.max_message).max().unwrap_or(0);
+    // What does not compress gets a little longer, and a code is in front of it.
+    let frame = largest.saturating_add(largest / 6).saturating_add(64);
+    frame.clamp(SMALL_FRAME, snappy::MAX_MESSAGE)
 }
 
 /// Makes the channel of one protocol, with its events and counters.
@@ -354,8 +405,8 @@ impl<R: AsyncRead + Unpin> Linger<R> {
         };
         tokio::select! {
             biased;
-            () = Self::wait(&mut self.0, LINGER) => {}
             () = stopping => {}
+            () = Self::wait(&mut self.0, LINGER) => {}
         }
     }
 
@@ -364,7 +415,7 @@ impl<R: AsyncRead + Unpin> Linger<R> {
         let deadline = Instant::now() + limit;
         let mut left = LINGER_BYTES;
         while left > 0 {
-            match timeout_at(deadline, reader.fill()).await {
+            match timeout_at(deadline, reader.discard(left)).await {
                 Ok(Ok(read)) if read > 0 => left = left.saturating_sub(read),
                 _ => return,
             }
@@ -372,14 +423,72 @@ impl<R: AsyncRead + Unpin> Linger<R> {
     }
 }
 
+/// Frames up to this size are read whatever the protocols take, in bytes: those of the base protocol.
+const SMALL_FRAME: usize = 16 << 10;
 /// How long queued messages may take before our disconnect follows (decision on the end of a
 /// connection: one second).
 const FLUSH: Duration = Duration::from_secs(1);
+/// How long a reader may still take to find the peer's reason after a write has failed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a body may go on after its connection ended before it is aborted.
 const BODY_GRACE: Duration = Duration::from_secs(4);
+/// How long it may take to abort bodies.
+const ABORT_GRACE: Duration = Duration::from_millis(250);
 /// How long the socket stays open after our disconnect.
 const LINGER: Duration = Duration::from_secs(2);
 /// The same from the moment the whole server stops.
 const LINGER_STOPPING: Duration = Duration::from_millis(500);
 /// How much is still read then.
 const LINGER_BYTES: usize = 4 << 10;
+
+#[cfg(test)]
+mod tests {
+    use enode::SecretKey;
+    use rlpx::{frame::MAX_SIZE, handshake::Randomness, stream};
+
+    use super::*;
+
+    /// L-07: not even a connection whose buffer has grown reads more than 4 KiB after the end, and
+    /// what the buffer held is given back at once.
+    #[tokio::test(start_paused = true)]
+    async fn four_kib_are_read_after_the_end_however_much_comes() {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let (ours, theirs) = (SecretKey::random(), SecretKey::random());
+        let randomness = || Randomness::generate(&mut rand::rng());
+        let our_key = ours.public_key();
+        let (near_reader, near_writer) = tokio::io::split(near);
+        let (far_reader, far_writer) = tokio::io::split(far);
+        let (near, far) = tokio::join!(
+            stream::accept(near_reader, near_writer, &ours, randomness()),
+            stream::connect(far_reader, far_writer, &theirs, &our_key, randomness()),
+        );
+        let (mut near, mut far) = (near.unwrap(), far.unwrap());
+        near.reader.set_max_frame(MAX_SIZE);
+        far.writer.push(16, &vec![0; 500_000], &mut snappy::Scratch::new()).unwrap();
+        far.writer.flush().await.unwrap();
+        while near.reader.buffered() < 200_000 {
+            assert!(near.reader.try_frame().unwrap().is_none());
+            near.reader.fill().await.unwrap();
+        }
+        assert!(near.reader.allocated() > 64 << 10, "{}", near.reader.allocated());
+        let before = near.reader.buffered();
+
+        Linger::wait(&mut near.reader, Duration::from_secs(2)).await;
+
+        assert_eq!(near.reader.allocated(), 0);
+        let rest = drain(&mut near.reader).await;
+        let read = 500_000_usize.saturating_sub(before + rest);
+        assert!(read <= LINGER_BYTES, "{read}");
+    }
+
+    /// How much is there still to be read.
+    async fn drain<R: AsyncRead + Unpin>(reader: &mut Reader<R>) -> usize {
+        let mut sum = 0;
+        while let Ok(Ok(read)) =
+            timeout_at(Instant::now() + Duration::from_millis(1), reader.discard(usize::MAX)).await
+        {
+            sum += read;
+        }
+        sum
+    }
+}

@@ -19,7 +19,7 @@ pub(crate) struct Tasks(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    // bound: pending connections, peers, dials, those told goodbye within 2 s, and the server's own two
+    // bound: pending, lingering and dialed connections, peers, and the server's own two
     set: JoinSet<()>,
     // bound: one for each task in `set`
     names: BTreeMap<Id, &'static str>,
@@ -40,10 +40,14 @@ impl Tasks {
         state.names.insert(handle.id(), name);
     }
 
-    /// Waits for the next task to end and forgets it. Never resolves while there is none.
+    /// Waits for the next task to end and forgets it. Never resolves while there is none, nor once
+    /// the set is being shut down: only one at a time can be woken when a task ends.
     pub(crate) async fn reap(&self) {
         let ended = poll_fn(|cx| {
             let mut state = self.lock();
+            if state.closed {
+                return std::task::Poll::Pending;
+            }
             match state.set.poll_join_next_with_id(cx) {
                 std::task::Poll::Ready(Some(ended)) => std::task::Poll::Ready(ended),
                 _ => std::task::Poll::Pending,
@@ -54,19 +58,11 @@ impl Tasks {
     }
 
     /// Waits until all have ended, `limit` at most; then aborts the rest and returns their names.
+    ///
+    /// A task that blocks its thread cannot be aborted and is let go.
     pub(crate) async fn shut_down(&self, limit: Duration) -> Vec<&'static str> {
         self.lock().closed = true;
-        let deadline = Instant::now() + limit;
-        let all = async {
-            loop {
-                let next = poll_fn(|cx| self.lock().set.poll_join_next_with_id(cx)).await;
-                match next {
-                    Some(ended) => self.forget(ended),
-                    None => return,
-                }
-            }
-        };
-        if timeout_at(deadline, all).await.is_ok() {
+        if timeout_at(Instant::now() + limit, self.join_all()).await.is_ok() {
             return Vec::new();
         }
         let left = {
@@ -74,10 +70,18 @@ impl Tasks {
             state.set.abort_all();
             state.names.values().copied().collect()
         };
+        if timeout_at(Instant::now() + ABORT_GRACE, self.join_all()).await.is_err() {
+            let mut state = self.lock();
+            state.set.detach_all();
+            state.names.clear();
+        }
+        left
+    }
+
+    async fn join_all(&self) {
         while let Some(ended) = poll_fn(|cx| self.lock().set.poll_join_next_with_id(cx)).await {
             self.forget(ended);
         }
-        left
     }
 
     /// How many tasks there are.
@@ -109,9 +113,25 @@ impl fmt::Debug for Tasks {
     }
 }
 
+/// How long it may take to abort what is left.
+const ABORT_GRACE: Duration = Duration::from_millis(250);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_blocks_its_thread_is_named_and_let_go() {
+        let tasks = Tasks::default();
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        tasks.spawn("blocked", async move { drop(blocked.recv()) });
+
+        let left = tasks.shut_down(Duration::from_millis(50)).await;
+
+        assert_eq!(left, ["blocked"]);
+        assert_eq!(tasks.len(), 0);
+        release.send(()).unwrap();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_does_not_end_is_aborted_and_named() {

@@ -102,6 +102,7 @@ impl Listener for TcpListener {
     }
 }
 
+/// `remote` is not asked of the socket: one that was reset before it was accepted does not know.
 fn link(stream: TcpStream, remote: SocketAddr) -> io::Result<Link> {
     // Frames are written whole and a lone message must not wait for a second one.
     stream.set_nodelay(true)?;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{builder_of, echo, foo, in_time, next, start};
+use common::{BarePeer, builder, builder_of, echo, foo, in_time, next, start, until_added};
 use enode::{Enode, NodeId, NodeRecord, SecretKey};
 use futures_util::future::BoxFuture;
 use p2p_server::{
@@ -50,6 +50,89 @@ async fn replies_and_events_have_the_members_order_and_forms_of_the_recorded_one
 
     stage.node.stop().await;
     stage.other.stop().await;
+}
+
+/// A protocol that tells of peers only what it is given.
+struct Tells(&'static str, PeerInfoState);
+
+impl Protocol for Tells {
+    fn capability(&self) -> Capability {
+        Capability::new(self.0, 1)
+    }
+
+    fn length(&self) -> u64 {
+        1
+    }
+
+    fn run(
+        &self,
+        _: Peer,
+        mut messages: MsgChannel,
+    ) -> BoxFuture<'static, Result<(), ProtocolError>> {
+        Box::pin(async move {
+            while messages.recv().await.is_ok() {}
+            Ok(())
+        })
+    }
+
+    fn peer_info(&self, _: NodeId) -> PeerInfoState {
+        self.1.clone()
+    }
+}
+
+#[tokio::test]
+async fn an_inbound_peer_is_shown_with_its_source_address_and_what_each_protocol_tells() {
+    let server = start(
+        builder()
+            .protocol(Tells("foo", PeerInfoState::Unsupported))
+            .protocol(Tells("bar", PeerInfoState::Pending))
+            .protocol(Tells("baz", PeerInfoState::Known(json!({ "b": 1, "a": [] }))))
+            .protocol(Tells("not-shared", PeerInfoState::Pending)),
+    )
+    .await;
+    let mut events = server.events();
+    let offers = [("foo", 1), ("other", 7), ("baz", 1), ("bar", 1)];
+    let peer = BarePeer::connect(&server, &offers).await;
+    until_added(&mut events, peer.id()).await;
+
+    let shown = serde_json::to_string(&server.peers_info()).unwrap();
+
+    let (key, id) = (const_hex::encode(peer.key.public_key().to_bytes()), peer.id());
+    let (near, far) = (peer.stream.peer_addr().unwrap(), peer.stream.local_addr().unwrap());
+    assert_eq!(
+        shown,
+        format!(r#"[{{"enode":"enode://{key}@{far}","id":"{id}","name":"bare/v1","#,)
+            + r#""caps":["bar/1","baz/1","foo/1","other/7"],"#
+            + &format!(
+                r#""network":{{"localAddress":"{near}","remoteAddress":"{far}","inbound":true,"#
+            )
+            + r#""trusted":false,"static":false},"#
+            + r#""protocols":{"bar":"handshake","baz":{"a":[],"b":1},"foo":"unknown"}}]"#
+    );
+    let node: Value = serde_json::to_value(server.node_info()).unwrap();
+    let protocols =
+        json!({ "bar": "unknown", "baz": "unknown", "foo": "unknown", "not-shared": "unknown" });
+    assert_eq!(node["protocols"], protocols);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn peers_are_listed_by_id() {
+    let server = start(builder()).await;
+    let mut events = server.events();
+    let mut peers = Vec::new();
+    for _ in 0..5 {
+        let peer = BarePeer::connect(&server, &[]).await;
+        until_added(&mut events, peer.id()).await;
+        peers.push(peer);
+    }
+
+    let ids: Vec<String> = server.peers_info().into_iter().map(|info| info.id).collect();
+
+    let mut sorted: Vec<String> = peers.iter().map(|peer| peer.id().to_string()).collect();
+    sorted.sort();
+    assert_eq!(ids, sorted);
+    server.stop().await;
 }
 
 /// The two nodes of the recording.

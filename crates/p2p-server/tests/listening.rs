@@ -124,7 +124,7 @@ impl Transport for Troubled {
     fn listen(&self, addr: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
             let listener = self.network.listen(addr).await?;
-            let errors = std::mem::take(&mut *self.errors.lock().unwrap());
+            let errors = std::mem::take(&mut *self.errors.lock().expect("not poisoned"));
             let calls = Arc::clone(&self.calls);
             Ok(Box::new(TroubledListener { listener, errors, calls }) as Box<dyn Listener>)
         })

@@ -61,16 +61,32 @@ pub fn compress<'a>(payload: &[u8], scratch: &'a mut Scratch) -> Result<&'a [u8]
 /// limit, both before anything is allocated; [`FrameError::Snappy`] when the body is empty or not
 /// exactly one block of the claimed length.
 pub fn decompress(body: &[u8], limit: usize) -> Result<Bytes, FrameError> {
-    let size = declared_len(body)?;
-    if size > limit {
-        return Err(FrameError::TooLarge { size, limit });
-    }
+    let size = payload_len(body, limit)?;
     let mut payload = vec![0; size];
     let written = Decoder::new().decompress(body, &mut payload).map_err(|_| FrameError::Snappy)?;
     if written != size {
         return Err(FrameError::Snappy);
     }
     Ok(payload.into())
+}
+
+/// The length that the payload of a body has if it has one, for whoever has to find room first.
+///
+/// `limit` is the largest payload to accept, in bytes; [`MAX_MESSAGE`] applies as well.
+///
+/// # Errors
+///
+/// As [`decompress`] for the limits; [`FrameError::Snappy`] when so short a body cannot be that long
+/// a payload, because no element of the format makes more than 64 bytes out of three.
+pub fn payload_len(body: &[u8], limit: usize) -> Result<usize, FrameError> {
+    let size = declared_len(body)?;
+    if size > limit {
+        return Err(FrameError::TooLarge { size, limit });
+    }
+    if size > body.len().saturating_mul(MAX_RATIO) {
+        return Err(FrameError::Snappy);
+    }
+    Ok(size)
 }
 
 /// The length of the payload that a body claims to hold, in bytes.
@@ -208,6 +224,9 @@ impl Drop for Lent {
         self.pool.give_back(std::mem::take(&mut self.scratch));
     }
 }
+
+/// No payload is more than this many times as long as its body: 64 bytes out of three.
+const MAX_RATIO: usize = 22;
 
 /// How much memory an idle scratch may hold, in bytes.
 const KEEP: usize = 64 * 1024;

@@ -20,6 +20,29 @@ fn a_claim_is_compared_with_the_limit_before_anything_is_allocated() {
     assert!(matches!(error, FrameError::TooLarge { size: 1001, limit: 1000 }));
 }
 
+/// S-10, T-12: a claim within the limit that so few bytes cannot keep is refused without an allocation
+/// of what it claims; the longest that they can keep is not.
+#[test]
+fn a_claim_that_the_body_cannot_keep_is_refused() {
+    for (claimed, rest) in [(MAX_MESSAGE, 6), (1 << 20, 1_000), (200, 4)] {
+        let body = [varint(claimed), vec![0; rest]].concat();
+
+        let error = snappy::payload_len(&body, MAX_MESSAGE).unwrap_err();
+
+        assert!(matches!(error, FrameError::Snappy), "{claimed} of {rest}: {error}");
+    }
+
+    let mut scratch = Scratch::new();
+    for size in [1, 100, 10_000, MAX_MESSAGE] {
+        let body = snappy::compress(&vec![0; size], &mut scratch).unwrap().to_vec();
+        assert_eq!(snappy::payload_len(&body, MAX_MESSAGE).unwrap(), size);
+        // Nothing but copies of 64 bytes, which no compressor beats.
+        let copies = [0xfe, 0x01, 0x00].repeat(size / 64);
+        let best = [varint(1 + size / 64 * 64), vec![0x00, b'a'], copies].concat();
+        assert_eq!(snappy::decompress(&best, MAX_MESSAGE).unwrap().len(), 1 + size / 64 * 64);
+    }
+}
+
 #[test]
 fn malformed_blocks_are_corrupt() {
     let literal = [0x03, 0x08, b'a', b'b', b'c'];

@@ -115,6 +115,7 @@ fn my_protocol(node: &'static str, heard: mpsc::Sender<Message>) -> impl Protoco
     })
 }
 
+// ANCHOR: talk
 /// One conversation: whoever dialed says foo first, and hangs up when it has its answer.
 async fn talk(
     node: &str,
@@ -139,6 +140,7 @@ async fn talk(
     }
     Ok(())
 }
+// ANCHOR_END: talk
 
 /// The next message that a node has heard.
 async fn next(heard: &mut mpsc::Receiver<Message>) -> anyhow::Result<Message> {

@@ -4,7 +4,7 @@
 //! Run: `cargo run --bin a4_message`
 
 use anyhow::ensure;
-use p2p_server::{Capability, PeerEvent, PeerEvents, Protocol, protocol_fn};
+use p2p_server::{Capability, PeerEvent, PeerEvents, Protocol, ProtocolError, protocol_fn};
 use serde_json::json;
 use tutorial::{next_event, say, say_event};
 
@@ -21,6 +21,9 @@ fn foo(node: &'static str) -> impl Protocol {
         let text: String = message.decode()?;
         let shown = json!({"code": message.code, "size": message.payload.len(), "text": text});
         say!(node, "received message", peer = peer.to_string(), msg = shown);
+        if text != "foobar" {
+            return Err(ProtocolError::other("the peer says something else"));
+        }
 
         // Returning hangs up, also for every other protocol on this connection.
         Ok(())
@@ -62,6 +65,12 @@ async fn main() -> anyhow::Result<()> {
         );
         ensure!(in_order, "events out of order: {events:?}");
     }
+    // Whoever was first hung up of its own accord.
+    let returned = of_one.iter().chain(&of_two).any(|event| match event {
+        PeerEvent::Dropped { error, .. } => error == "protocol returned",
+        _ => false,
+    });
+    ensure!(returned, "both say that the other hung up");
     // ANCHOR_END: order
 
     one.stop().await;

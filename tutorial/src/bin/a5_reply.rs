@@ -4,13 +4,14 @@
 //! Run: `cargo run --bin a5_reply`
 
 use alloy_rlp::{RlpDecodable, RlpEncodable};
-use anyhow::ensure;
+use anyhow::{Context as _, bail, ensure};
 use p2p_server::{
     Capability, MsgChannel, Peer, PeerEvent, PeerEvents, Protocol, ProtocolError, protocol_fn,
 };
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tutorial::{next_event, say, say_event};
+use tutorial::{next_event, say, say_event, within};
 
 // ANCHOR: message
 /// The only message of `foo/42`, at code 0: a ping, or the pong that answers it.
@@ -26,17 +27,28 @@ struct Time {}
 // ANCHOR_END: message
 
 // ANCHOR: protocol
-/// The protocol of one node, which ends its conversations when `done` says so.
-fn foo(node: &'static str, done: CancellationToken) -> impl Protocol {
-    protocol_fn(Capability::new("foo", 42), 1, move |peer, messages| {
-        let done = done.clone();
+/// What the program keeps of a node's protocol: a way to end it, and how it ended.
+struct Control {
+    done: CancellationToken,
+    result: mpsc::Receiver<String>,
+}
+
+/// The protocol of one node. It shares nothing with that of the other.
+fn foo(node: &'static str) -> (impl Protocol, Control) {
+    let done = CancellationToken::new();
+    let (returned, result) = mpsc::channel(1);
+    let control = Control { done: done.clone(), result };
+    let protocol = protocol_fn(Capability::new("foo", 42), 1, move |peer, messages| {
+        let (done, returned) = (done.clone(), returned.clone());
         async move {
             let result = ping_pong(node, &peer, messages, &done).await;
-            let said = result.as_ref().map_or_else(ToString::to_string, |()| "ok".to_owned());
-            say!(node, "protocol returned", result = said);
+            let text = result.as_ref().map_or_else(ToString::to_string, |()| "ok".to_owned());
+            // An error here means that nobody wants to know any more.
+            let _ = returned.send(text).await;
             result
         }
-    })
+    });
+    (protocol, control)
 }
 // ANCHOR_END: protocol
 
@@ -83,36 +95,45 @@ async fn main() -> anyhow::Result<()> {
     tutorial::init();
 
     // ANCHOR: run
-    // One token a node: the two share nothing, they could run in different places.
-    let (one_done, two_done) = (CancellationToken::new(), CancellationToken::new());
-    let one = tutorial::server("one").protocol(foo("one", one_done.clone())).message_events(true);
-    let two = tutorial::server("two").protocol(foo("two", two_done.clone())).message_events(true);
-    let (one, two) = (one.start().await?, two.start().await?);
+    let (protocol, mut at_one) = foo("one");
+    let one = tutorial::server("one").protocol(protocol).message_events(true).start().await?;
+    let (protocol, mut at_two) = foo("two");
+    let two = tutorial::server("two").protocol(protocol).message_events(true).start().await?;
     tutorial::say_started("one", &one);
     tutorial::say_started("two", &two);
 
-    let (mut at_one, mut at_two) = (one.events(), two.events());
+    let (mut events_one, mut events_two) = (one.events(), two.events());
     one.add_peer(two.enode())?;
     // ANCHOR_END: run
 
     // ANCHOR: hang_up
     // A ping and a pong out, a ping and a pong in: then a side owes nothing and is owed nothing.
-    four_messages("one", &mut at_one).await?;
-    four_messages("two", &mut at_two).await?;
-    one_done.cancel();
-    two_done.cancel();
+    four_messages("one", &mut events_one).await?;
+    four_messages("two", &mut events_two).await?;
+    at_one.done.cancel();
+    at_two.done.cancel();
     // ANCHOR_END: hang_up
 
     // ANCHOR: end
-    for (node, events) in [("one", &mut at_one), ("two", &mut at_two)] {
-        let last = next_event(events).await?;
-        say_event(node, &last);
-        ensure!(matches!(last, PeerEvent::Dropped { .. }), "a fifth message: {last:?}");
-    }
+    goodbye("one", &mut at_one, &mut events_one).await?;
+    goodbye("two", &mut at_two, &mut events_two).await?;
     // ANCHOR_END: end
 
     one.stop().await;
     two.stop().await;
+    Ok(())
+}
+
+/// The result of a node's protocol, and the `drop` that follows from it.
+async fn goodbye(node: &str, control: &mut Control, events: &mut PeerEvents) -> anyhow::Result<()> {
+    let result = within("the protocol to return", control.result.recv()).await?;
+    let result = result.context("the protocol is gone")?;
+    say!(node, "protocol returned", result = result);
+    ensure!(result == "ok", "the protocol of node {node} ended with: {result}");
+
+    let last = next_event(events).await?;
+    say_event(node, &last);
+    ensure!(matches!(last, PeerEvent::Dropped { .. }), "a fifth message: {last:?}");
     Ok(())
 }
 
@@ -126,7 +147,7 @@ async fn four_messages(node: &str, events: &mut PeerEvents) -> anyhow::Result<()
             PeerEvent::MessageSent(_) => sent += 1,
             PeerEvent::MessageReceived(_) => received += 1,
             PeerEvent::Added { .. } => ensure!((sent, received) == (0, 0), "a late `add`"),
-            other => anyhow::bail!("the connection ended early: {other:?}"),
+            other => bail!("the connection ended early: {other:?}"),
         }
     }
     Ok(())

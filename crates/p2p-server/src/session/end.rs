@@ -10,7 +10,8 @@ use std::io;
 use rlpx::FrameError;
 
 use crate::{
-    Capability, DisconnectReason, ProtocolError, ping_limit::PingFlood, reputation::Offence,
+    Capability, DisconnectReason, ProtocolError, budget::PeerBudget, ping_limit::PingFlood,
+    reputation::Offence,
 };
 
 /// The first thing that went wrong, or right: it alone decides how the session ends.
@@ -53,7 +54,10 @@ pub(crate) enum End {
     Stuck(Capability),
     /// The memory for messages was used up for 30 s.
     #[error("message budget exceeded")]
-    Budget,
+    Budget {
+        /// By this peer, and not by others.
+        own: bool,
+    },
     /// A protocol's body is done.
     #[error("protocol returned")]
     Returned,
@@ -72,7 +76,7 @@ impl End {
             Self::Remote(_) | Self::Eof | Self::Io(_) | Self::Frame(_) | Self::WriteTimeout => None,
             Self::Local(reason) => Some(*reason),
             Self::Stopping | Self::Returned => Some(DisconnectReason::Quitting),
-            Self::Breach { .. } | Self::Stuck(_) | Self::Budget => {
+            Self::Breach { .. } | Self::Stuck(_) | Self::Budget { .. } => {
                 Some(DisconnectReason::ProtocolError)
             }
             Self::ReadTimeout => Some(DisconnectReason::ReadTimeout),
@@ -93,7 +97,7 @@ impl End {
     pub(crate) fn offence(&self) -> Option<Offence> {
         match self {
             Self::Breach { offence, .. } => Some(*offence),
-            Self::Budget | Self::Stuck(_) => Some(Offence::BudgetExceeded),
+            Self::Budget { own: true } | Self::Stuck(_) => Some(Offence::BudgetExceeded),
             Self::Protocol(
                 ProtocolError::InvalidMessage(_) | ProtocolError::InvalidCode { .. },
             ) => Some(Offence::InvalidMessage),
@@ -101,6 +105,11 @@ impl End {
             Self::Protocol(_) | Self::Panicked(_) => Some(Offence::ProtocolFailed),
             _ => None,
         }
+    }
+
+    /// There was no memory for a message of this peer for too long.
+    pub(crate) fn budget(budget: &PeerBudget) -> Self {
+        Self::Budget { own: budget.is_full() }
     }
 
     /// Sorts what the frame layer refused: an authentic frame that breaks a rule is a breach, the

@@ -42,11 +42,12 @@ pub(crate) struct Inlet {
 }
 
 impl Inlet {
-    /// Takes one frame; an error ends the session.
-    pub(crate) async fn on_frame(&self, frame: Frame) -> Result<(), End> {
+    /// Takes one frame: a message for a protocol comes back, everything else is dealt with. An error
+    /// ends the session.
+    pub(crate) async fn open(&self, frame: Frame) -> Result<Option<Inbound<'_>>, End> {
         self.peer.counters().received(frame.size);
         if frame.code < crate::capability::BASE_LENGTH {
-            return self.on_base(frame).await;
+            return self.on_base(frame).await.map(|()| None);
         }
         let owner = self.protocols.iter().zip(&self.inbound).find(|(running, _)| {
             frame.code.checked_sub(running.offset).is_some_and(|code| code < running.length)
@@ -55,15 +56,19 @@ impl Inlet {
             let text = format!("msg code out of range: {}", frame.code);
             return Err(End::Breach { text, offence: Offence::BadMessageCode });
         };
-        let payload = self.payload(&frame, running.max_message)?;
+        let size = self.payload_len(&frame, running.max_message)?;
+        let mut charge = self.budget.charge();
+        if !charge.try_grow(size, size) {
+            let room = timeout(STUCK, charge.grow(size, size)).await;
+            room.map_err(|_| End::budget(&self.budget))?;
+        }
         let message = Outgoing {
             code: frame.code.saturating_sub(running.offset),
-            charge: Some(self.budget.charge(payload.len())),
-            payload,
+            payload: self.payload(&frame, running.max_message)?,
+            charge: Some(charge),
         };
         self.peer.counters().message(&running.capability, message.code, true);
-        drop(frame);
-        self.deliver(running, queue, message).await
+        Ok(Some(Inbound { running, queue, message }))
     }
 
     async fn on_base(&self, frame: Frame) -> Result<(), End> {
@@ -105,14 +110,24 @@ impl Inlet {
         }
     }
 
-    /// The payload in clear. Its size is checked before memory is set aside for it.
+    /// How long the payload will be in clear, checked before memory is set aside for it.
+    fn payload_len(&self, frame: &Frame, limit: usize) -> Result<usize, End> {
+        let size = frame.body.len();
+        if self.compressed {
+            snappy::payload_len(&frame.body, limit).map_err(End::from_frame)
+        } else if size > limit {
+            let text = format!("message of {size} bytes is over the limit of {limit}");
+            Err(End::Breach { text, offence: Offence::BadCompression })
+        } else {
+            Ok(size)
+        }
+    }
+
+    /// The payload in clear.
     fn payload(&self, frame: &Frame, limit: usize) -> Result<Bytes, End> {
+        self.payload_len(frame, limit)?;
         let payload = if self.compressed {
             snappy::decompress(&frame.body, limit).map_err(End::from_frame)?
-        } else if frame.body.len() > limit {
-            let text =
-                format!("message of {} bytes is over the limit of {limit}", frame.body.len());
-            return Err(End::Breach { text, offence: Offence::BadCompression });
         } else {
             Bytes::copy_from_slice(&frame.body)
         };
@@ -132,28 +147,40 @@ impl Inlet {
             tap.frame(false, frame.code, payload, frame.wire.unwrap_or_default());
         }
     }
+}
 
-    async fn deliver(
-        &self,
-        running: &Running,
-        queue: &Queue<Outgoing>,
-        mut message: Outgoing,
-    ) -> Result<(), End> {
-        let mut seen = queue.taken();
+/// A message on its way to a protocol's queue.
+pub(crate) struct Inbound<'a> {
+    running: &'a Running,
+    queue: &'a Queue<Outgoing>,
+    message: Outgoing,
+}
+
+impl Inbound<'_> {
+    /// Puts the message into the queue; it comes back when the queue is full.
+    pub(crate) fn offer(self) -> Option<Self> {
+        match self.queue.try_push(self.message, || ()) {
+            Err(Refused::Full(message)) => Some(Self { message, ..self }),
+            // With a closed queue the body has stopped reading; the session goes on until it ends.
+            Ok(()) | Err(Refused::Closed) => None,
+        }
+    }
+
+    /// The same, waiting as long as the protocol takes something now and then.
+    pub(crate) async fn deliver(mut self) -> Result<(), End> {
+        let mut seen = self.queue.taken();
         loop {
-            match queue.try_push(message, || ()) {
-                Ok(()) => return Ok(()),
-                // The body has stopped reading; the session goes on until it ends.
-                Err(Refused::Closed) => return Ok(()),
-                Err(Refused::Full(back)) => message = back,
+            let (queue, stuck) = (self.queue, End::Stuck(self.running.capability.clone()));
+            match self.offer() {
+                Some(back) => self = back,
+                None => return Ok(()),
             }
-            let stuck = || End::Stuck(running.capability.clone());
-            seen = timeout(STUCK, queue.progress(seen)).await.map_err(|_| stuck())?;
+            seen = timeout(STUCK, queue.progress(seen)).await.map_err(|_| stuck)?;
         }
     }
 }
 
-/// How long a protocol may take nothing while its queue is full.
+/// How long a protocol may take nothing while its queue is full, or memory be short.
 const STUCK: Duration = Duration::from_secs(30);
 /// The largest ping or pong, in bytes of payload: it is an empty list, with room for a newer form.
 const BASE_MESSAGE: usize = 1 << 10;

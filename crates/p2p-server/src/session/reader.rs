@@ -17,7 +17,10 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{Close, End, inlet::Inlet};
+use super::{
+    Close, End,
+    inlet::{Inbound, Inlet},
+};
 use crate::budget::{Charge, PeerBudget, Turn};
 
 /// The task that owns the reading half.
@@ -41,42 +44,50 @@ impl<R: AsyncRead + Unpin> ReaderTask<R> {
 
     async fn pump(&mut self) -> End {
         let mut work = Work::default();
-        let mut intake = Intake::new(self.inlet.budget.charge(0));
+        let mut intake = Intake::new(self.inlet.budget.charge());
         loop {
             let next = match self.first_frame.take() {
                 Some(frame) => Ok(Some(frame)),
                 None => self.reader.try_frame(),
             };
-            match next {
+            let step = match next {
                 Ok(Some(frame)) => {
                     let size = frame.size;
-                    if let Err(end) = self.inlet.on_frame(frame).await {
-                        return end;
-                    }
-                    intake.next_frame();
+                    let done = self.take(frame, &mut intake).await;
                     if work.is_enough(size) {
                         // Decoding from memory never yields by itself, and others want to run.
                         task::yield_now().await;
                     }
+                    done
                 }
-                Ok(None) => {
-                    if let Err(end) = self.fill(&mut intake).await {
-                        return end;
-                    }
-                }
+                Ok(None) => self.fill(&mut intake).await,
                 Err(error) => return End::from_frame(error),
+            };
+            if let Err(end) = step {
+                return end;
             }
         }
+    }
+
+    /// Deals with one frame, waiting for memory and for its protocol.
+    async fn take(&mut self, frame: Frame, intake: &mut Intake) -> Result<(), End> {
+        let message = self.inlet.open(frame).await?;
+        // The frame is gone; only its message is left, and that has a charge of its own.
+        intake.charge.shrink(self.reader.buffered());
+        intake.turn = None;
+        if let Some(waiting) = message.and_then(Inbound::offer) {
+            self.reader.shrink();
+            waiting.deliver().await?;
+        }
+        intake.pace = Pace::new(Instant::now());
+        Ok(())
     }
 
     /// Reads once from the socket, or lets a deadline pass.
     async fn fill(&mut self, intake: &mut Intake) -> Result<(), End> {
         let announced = self.reader.announced();
-        intake.charge.resize(self.reader.buffered());
-        if let Some(size) = announced
-            && intake.turn.is_none()
-        {
-            intake.turn = wait_for_memory(&self.inlet.budget, size, &mut intake.pace).await?;
+        if let Some(size) = announced {
+            make_room(&self.inlet.budget, size, self.reader.buffered(), intake).await?;
         }
         let deadline = intake.pace.deadline(Instant::now(), announced.is_some())?;
         match timeout_at(deadline, self.reader.fill()).await {
@@ -94,19 +105,27 @@ impl<R: AsyncRead + Unpin> ReaderTask<R> {
     }
 }
 
-/// Waits until a frame of `size` bytes may be read further.
-async fn wait_for_memory(
+/// Waits until the next part of a frame of `size` bytes may be read, of which so many are there.
+async fn make_room(
     budget: &PeerBudget,
     size: usize,
-    pace: &mut Pace,
-) -> Result<Option<Turn>, End> {
-    if !budget.must_wait(size) {
-        return Ok(budget.admit(size).await);
+    buffered: usize,
+    intake: &mut Intake,
+) -> Result<(), End> {
+    let next = buffered.saturating_add(size.min(STEP));
+    if budget.has_turn(size, intake.turn.as_ref()) && intake.charge.try_grow(next, size) {
+        return Ok(());
     }
-    let turn = timeout(STUCK, budget.admit(size)).await.map_err(|_| End::Budget)?;
+    let Intake { charge, turn, pace } = intake;
+    let began = Instant::now();
+    let room = async {
+        budget.wait_for_turn(size, turn).await;
+        charge.grow(next, size).await;
+    };
+    timeout(STUCK, room).await.map_err(|_| End::budget(budget))?;
     // The time we did not read is not the peer's.
-    *pace = Pace::new(Instant::now());
-    Ok(turn)
+    pace.excuse(began.elapsed());
+    Ok(())
 }
 
 /// What belongs to the frame that is being read.
@@ -120,11 +139,6 @@ struct Intake {
 impl Intake {
     fn new(charge: Charge) -> Self {
         Self { pace: Pace::new(Instant::now()), charge, turn: None }
-    }
-
-    fn next_frame(&mut self) {
-        self.turn = None;
-        self.pace = Pace::new(Instant::now());
     }
 }
 
@@ -193,6 +207,14 @@ impl Pace {
         Ok(())
     }
 
+    /// So much of the time was ours.
+    fn excuse(&mut self, time: Duration) {
+        self.started += time;
+        if let Some((since, _)) = &mut self.body {
+            *since += time;
+        }
+    }
+
     fn received(&mut self, bytes: usize) {
         if let Some((_, sum)) = &mut self.body {
             *sum = sum.saturating_add(bytes);
@@ -212,6 +234,8 @@ const PROGRESS_WINDOW: Duration = Duration::from_secs(10);
 const PROGRESS_BYTES: usize = 10 << 10;
 /// How long memory may be short.
 const STUCK: Duration = Duration::from_secs(30);
+/// How much one read may bring, in bytes.
+const STEP: usize = 64 << 10;
 /// After so many frames, or so many bytes, others have a turn.
 const YIELD_FRAMES: usize = 64;
 const YIELD_BYTES: usize = 256 << 10;

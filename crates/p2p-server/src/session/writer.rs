@@ -104,6 +104,7 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
                 Close::Open => {}
             }
             if self.encode()? == 0 {
+                self.mark_done();
                 self.wait().await;
                 continue;
             }
@@ -126,6 +127,10 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             let Some((lane, offset, message)) = self.next() else { break };
             let before = self.writer.pending().len();
             let code = offset.saturating_add(message.code);
+            // Also when it is left out below, or whoever waits for it would wait for ever.
+            if let Some(count) = lane.and_then(|lane| self.batch.get_mut(lane)) {
+                *count = count.saturating_add(1);
+            }
             match self.writer.push(code, &message.payload, &mut scratch) {
                 Ok(size) => self.peer.counters().sent(size),
                 // Incompressible data just under the limit: the message cannot travel, the
@@ -138,9 +143,6 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             if let Some(tap) = &self.tap {
                 let wire = self.writer.pending().get(before..).unwrap_or_default();
                 tap.frame(true, code, message.payload, Bytes::copy_from_slice(wire));
-            }
-            if let Some(count) = lane.and_then(|lane| self.batch.get_mut(lane)) {
-                *count = count.saturating_add(1);
             }
         }
         self.peer.counters().set_queued(self.outbox.len());
@@ -221,8 +223,11 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             return Ok(());
         }
         if self.push_disconnect(reason) {
-            // A peer that does not take it in time does not learn it.
-            let _ = timeout_at(Instant::now() + DISCONNECT_TIMEOUT, self.writer.shutdown()).await;
+            // A peer that does not take it in time does not learn it. After a long flush there is
+            // less time, so that both together stay under what `stop` may take.
+            let limit =
+                (Instant::now() + DISCONNECT_TIMEOUT).min(deadline + DISCONNECT_TIMEOUT / 2);
+            let _ = timeout_at(limit, self.writer.shutdown()).await;
         }
         Ok(())
     }

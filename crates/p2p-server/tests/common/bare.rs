@@ -205,7 +205,8 @@ impl BarePeer {
     }
 
     /// Reads to a disconnect, over messages of protocols, and then to the end of the connection,
-    /// which must be an orderly one. The disconnect must be in the form that every client reads.
+    /// which must be an orderly one, and hangs up too. The disconnect must be in the form that every
+    /// client reads.
     pub async fn expect_disconnect(&mut self) -> DisconnectReason {
         loop {
             let message = self.recv().await.expect("a disconnect before the end");
@@ -214,6 +215,7 @@ impl BarePeer {
                 let [reason] = reasons.expect("a list")[..] else { panic!("{message:?}") };
                 let reason = u8::try_from(reason).expect("a reason");
                 self.expect_end().await;
+                self.hang_up().await;
                 return DisconnectReason::from_code(reason);
             }
             assert_ne!(message.code, HELLO, "a hello in the middle");
@@ -231,6 +233,11 @@ impl BarePeer {
         if let Ok(Some(frame)) = self.recv_frame().await {
             panic!("{frame:?}");
         }
+    }
+
+    /// Closes our direction; the server waits a moment for this after its disconnect.
+    pub async fn hang_up(&mut self) {
+        let _ = self.stream.shutdown().await;
     }
 
     /// Says a disconnect in the usual form.

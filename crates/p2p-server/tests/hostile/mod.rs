@@ -60,7 +60,8 @@ pub struct Hostile {
     egress: Egress,
     ingress: Ingress,
     buffer: BytesMut,
-    snappy: bool,
+    /// Whether both sides compress by now.
+    pub snappy: bool,
 }
 
 impl Hostile {
@@ -157,6 +158,8 @@ impl Hostile {
                 // A disconnect may come before the server knows that we compress.
                 let (code, body) = (frame.code, frame.body.clone().freeze());
                 let message = frame.into_message(self.snappy, snappy::MAX_MESSAGE);
+                // From the server's hello on it may compress, also an answer that refuses ours.
+                self.snappy |= code == HELLO;
                 return Some(message.unwrap_or_else(|_| Message::new(code, body)));
             }
             match self.reader.read_buf(&mut self.buffer).await {
@@ -171,7 +174,9 @@ impl Hostile {
         let mut reason = None;
         while let Some(message) = self.next().await {
             if message.code == DISCONNECT {
-                let codes: Vec<u8> = message.decode().expect("a list with the reason");
+                // Compressed or not, as both hellos had been read or not.
+                let list = snappy::decompress(&message.payload, 100).unwrap_or(message.payload);
+                let codes: Vec<u8> = alloy_rlp::decode_exact(list).expect("a list with the reason");
                 reason = codes.first().map(|code| DisconnectReason::from_code(*code));
             }
         }
@@ -231,7 +236,8 @@ pub fn hello_of(key: &SecretKey, client: &[u8], offers: &[(Vec<u8>, u64)]) -> By
     list(&fields).into()
 }
 
-fn list(items: &[u8]) -> Vec<u8> {
+/// An RLP list of what is encoded already.
+pub fn list(items: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     Header { list: true, payload_length: items.len() }.encode(&mut out);
     out.put_slice(items);

@@ -197,6 +197,23 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
+    /// Waits for bytes and drops them, and with them the buffer and what was in it; returns how
+    /// many came, 0 at the end of the connection.
+    ///
+    /// Never reads more than `limit` at a time. For the last moments of a connection, after which
+    /// no frame can be read any more. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// When the connection fails.
+    pub async fn discard(&mut self, limit: usize) -> io::Result<usize> {
+        self.buffer = BytesMut::new();
+        self.allocated = 0;
+        let mut bytes = [0; SMALL];
+        let limit = limit.min(bytes.len());
+        self.io.read(bytes.split_at_mut(limit).0).await
+    }
+
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
