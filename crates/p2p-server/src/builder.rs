@@ -185,7 +185,7 @@ impl ServerBuilder {
     /// How long a connection may take from its start to both hellos. Default: 10 s, of which 5 s for
     /// the handshake. The time is absolute: a byte a second does not extend it.
     pub fn handshake_timeout(mut self, limit: Duration) -> Self {
-        self.config.handshake_timeout = limit;
+        self.config.handshake_timeout = limit.min(LONGEST);
         self
     }
 
@@ -206,7 +206,7 @@ impl ServerBuilder {
     /// The shortest time between two attempts to dial one node. Default: 35 s, because most peers
     /// refuse a second attempt within 30 s. It doubles with each failure up to ten minutes.
     pub fn redial_after(mut self, wait: Duration) -> Self {
-        self.config.redial_after = wait;
+        self.config.redial_after = wait.min(LONGEST);
         self
     }
 
@@ -357,6 +357,8 @@ const DEFAULT_DIAL_RATIO: usize = 3;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Source: ethereum/go-ethereum:p2p/dial.go, `dialHistoryExpiration`.
 const REDIAL_AFTER: Duration = Duration::from_secs(35);
+/// Longer times mean for ever, and must not overflow the clock.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 /// Less than this cannot hold a message.
 const MIN_BUDGET: usize = 1 << 20;
 

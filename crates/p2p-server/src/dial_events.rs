@@ -59,6 +59,7 @@ struct HubState {
 impl DialEventHub {
     pub(crate) fn subscribe(&self) -> DialEvents {
         let state = Arc::new(Mutex::new(State::default()));
+        // Under one lock with `close`, or a subscription made meanwhile would never end.
         let mut hub = lock(&self.0);
         if hub.closed {
             lock(&state).ended = true;
@@ -146,3 +147,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How many events may wait for a subscriber.
 const MAX_UNREAD: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// L-06: whoever subscribes while the server ends sees the end.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_subscription_made_while_the_hub_closes_ends() {
+        for _ in 0..1_000 {
+            let hub = Arc::new(DialEventHub::default());
+            let other = Arc::clone(&hub);
+            let close = tokio::spawn(async move { other.close() });
+
+            let mut events = hub.subscribe();
+
+            close.await.unwrap();
+            assert!(events.next().await.is_none());
+        }
+    }
+}

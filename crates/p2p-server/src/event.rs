@@ -249,8 +249,10 @@ struct Subscriber {
 #[derive(Debug, Default)]
 struct SubscriberState {
     // bound: MAX_MESSAGES message events and MAX_CRITICAL others, policies in `push`
+    // and at most one `Lagged` for each of these
     queue: VecDeque<PeerEvent>,
     messages: usize,
+    critical: usize,
     ended: bool,
     waker: Option<Waker>,
 }
@@ -311,18 +313,23 @@ impl SubscriberState {
             }
             return;
         }
-        if self.queue.len().saturating_sub(self.messages) >= MAX_CRITICAL {
+        if self.critical >= MAX_CRITICAL {
             self.queue.push_back(PeerEvent::Overrun);
             self.ended = true;
             return;
         }
+        self.critical += 1;
         self.queue.push_back(event);
     }
 
     fn take(&mut self) -> Option<PeerEvent> {
         let event = self.queue.pop_front()?;
-        if event.is_message() {
-            self.messages = self.messages.saturating_sub(1);
+        match event {
+            PeerEvent::MessageSent(_) | PeerEvent::MessageReceived(_) => {
+                self.messages = self.messages.saturating_sub(1);
+            }
+            PeerEvent::Lagged(_) => {}
+            _ => self.critical = self.critical.saturating_sub(1),
         }
         Some(event)
     }
@@ -392,6 +399,28 @@ mod tests {
         }
         assert_eq!(events.next().await, Some(PeerEvent::Overrun));
         assert_eq!(events.next().await, None);
+    }
+
+    /// M-08: what was left out takes none of the room of what is never lost.
+    #[test]
+    fn lag_marks_do_not_bring_the_overrun_nearer() {
+        let hub = EventHub::default();
+        let mut events = hub.subscribe();
+        for code in 0..MAX_MESSAGES as u64 {
+            hub.emit(&message(code));
+        }
+
+        for _ in 0..MAX_CRITICAL {
+            hub.emit(&added(1));
+            hub.emit(&message(0));
+        }
+
+        let mut kept = 0;
+        while let Some(event) = events.try_next() {
+            assert_ne!(event, PeerEvent::Overrun, "after {kept}");
+            kept += usize::from(event == added(1));
+        }
+        assert_eq!(kept, MAX_CRITICAL);
     }
 
     #[tokio::test]

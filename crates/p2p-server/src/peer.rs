@@ -349,21 +349,28 @@ impl HangUp {
     }
 }
 
-/// Text from a peer, made safe for a log line or a terminal (S-14): lossy UTF-8, at most 256
-/// characters, control characters and direction marks escaped.
+/// Text from a peer, made safe for a log line or a terminal (S-14): lossy UTF-8, control characters,
+/// line separators and direction marks escaped, at most 256 characters with the escapes.
 pub(crate) fn printable(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(raw);
     let mut out = String::new();
-    for c in text.chars().take(MAX_PRINTED) {
-        let direction_mark = matches!(c,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || direction_mark {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
+    let mut shown = 0_usize;
+    for c in text.chars() {
+        let piece: Vec<char> = if is_unsafe(c) { c.escape_unicode().collect() } else { vec![c] };
+        shown = shown.saturating_add(piece.len());
+        if shown > MAX_PRINTED {
+            break;
         }
+        out.extend(piece);
     }
     out
+}
+
+/// Whether a character does something else to a terminal than to stand there.
+fn is_unsafe(c: char) -> bool {
+    let moves_text = matches!(c,
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || moves_text
 }
 
 /// How many characters of a peer's text are ever shown.
@@ -388,6 +395,7 @@ mod tests {
         assert_eq!(peer("a-name-of-more-than-20-bytes").name(), "a-name-of-more-than-...");
         assert_eq!(peer("\u{1b}[2Jx\u{202e}y").full_name(), "\\u{1b}[2Jx\\u{202e}y");
         assert_eq!(peer(&"x".repeat(1_000)).full_name().len(), 256);
+        assert_eq!(peer(&"\u{1b}".repeat(1_000)).full_name().len(), 42 * r"\u{1b}".len());
     }
 
     #[test]

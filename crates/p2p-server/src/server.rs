@@ -32,7 +32,7 @@ use crate::{
     AddPeerError, BanTarget, Capability, DialEvents, DialStatus, DisconnectReason, NodeInfo, Peer,
     PeerEvent, PeerEvents, PeerInfo, PeerInfoState, Protocol, ServerBuilder, StartError, Stopped,
     Transport,
-    address::is_lan,
+    address::{canonical, is_lan},
     base::Hello,
     budget::ServerBudget,
     builder::Config,
@@ -291,8 +291,8 @@ impl Server {
         Ok(())
     }
 
-    /// Refuses a node or a network for this long, and ends the connections that are there with
-    /// "disconnect requested".
+    /// Refuses a node or a network for this long, `Duration::MAX` being for ever, and ends the
+    /// connections that are there with "disconnect requested".
     ///
     /// # Errors
     ///
@@ -301,7 +301,7 @@ impl Server {
         self.running()?;
         let mut core = self.shared().core();
         let start = now();
-        core.reputation.ban(target, start.checked_add(time).unwrap_or(start));
+        core.reputation.ban(target, start.checked_add(time).unwrap_or(start + FOR_EVER));
         for peer in core.handles.values() {
             let hit = match &target {
                 BanTarget::Node(id) => *id == peer.id(),
@@ -717,7 +717,8 @@ impl Core {
 
     /// Whether connections from `ip` may find the pool full and still get in.
     pub(crate) fn is_reserved(&self, ip: IpAddr) -> bool {
-        self.dial.static_nodes().any(|node| node.ip() == Some(ip))
+        let ip = canonical(ip);
+        self.dial.static_nodes().any(|node| node.ip().map(canonical) == Some(ip))
     }
 }
 
@@ -726,6 +727,8 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// A time that no server outlives and that can be added to the present.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// How long `stop` waits before it aborts what is left (L-05).
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// How many ended connections may wait for their peers to hang up, two seconds each.

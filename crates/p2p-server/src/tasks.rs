@@ -15,11 +15,7 @@ use tokio::{
 
 /// A set of named tasks.
 #[derive(Default)]
-pub(crate) struct Tasks {
-    state: Mutex<State>,
-    /// Held by who shuts the set down; others wait until it is done.
-    shutting_down: tokio::sync::Mutex<()>,
-}
+pub(crate) struct Tasks(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -62,21 +58,11 @@ impl Tasks {
     }
 
     /// Waits until all have ended, `limit` at most; then aborts the rest and returns their names.
-    /// May be called more than once, also at the same time.
+    ///
+    /// A task that blocks its thread cannot be aborted and is let go.
     pub(crate) async fn shut_down(&self, limit: Duration) -> Vec<&'static str> {
         self.lock().closed = true;
-        let _turn = self.shutting_down.lock().await;
-        let deadline = Instant::now() + limit;
-        let all = async {
-            loop {
-                let next = poll_fn(|cx| self.lock().set.poll_join_next_with_id(cx)).await;
-                match next {
-                    Some(ended) => self.forget(ended),
-                    None => return,
-                }
-            }
-        };
-        if timeout_at(deadline, all).await.is_ok() {
+        if timeout_at(Instant::now() + limit, self.join_all()).await.is_ok() {
             return Vec::new();
         }
         let left = {
@@ -84,10 +70,18 @@ impl Tasks {
             state.set.abort_all();
             state.names.values().copied().collect()
         };
+        if timeout_at(Instant::now() + ABORT_GRACE, self.join_all()).await.is_err() {
+            let mut state = self.lock();
+            state.set.detach_all();
+            state.names.clear();
+        }
+        left
+    }
+
+    async fn join_all(&self) {
         while let Some(ended) = poll_fn(|cx| self.lock().set.poll_join_next_with_id(cx)).await {
             self.forget(ended);
         }
-        left
     }
 
     /// How many tasks there are.
@@ -109,7 +103,7 @@ impl Tasks {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,9 +113,25 @@ impl fmt::Debug for Tasks {
     }
 }
 
+/// How long it may take to abort what is left.
+const ABORT_GRACE: Duration = Duration::from_millis(250);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_blocks_its_thread_is_named_and_let_go() {
+        let tasks = Tasks::default();
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        tasks.spawn("blocked", async move { drop(blocked.recv()) });
+
+        let left = tasks.shut_down(Duration::from_millis(50)).await;
+
+        assert_eq!(left, ["blocked"]);
+        assert_eq!(tasks.len(), 0);
+        release.send(()).unwrap();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_does_not_end_is_aborted_and_named() {

@@ -329,3 +329,46 @@ async fn a_flood_of_capabilities_is_a_breach() {
     }
     server.stop().await;
 }
+
+/// A8: who asks for ever gets for ever, and not a clock that overflows.
+#[tokio::test(start_paused = true)]
+async fn the_longest_times_are_for_ever() {
+    let net = Net::new(1);
+    let builder =
+        net.server("patient").handshake_timeout(Duration::MAX).redial_after(Duration::MAX);
+    let server = builder.protocol(foo(idle)).start().await.expect("starts");
+    let away = hostile::server(&net).await;
+    server.add_peer(away.enode()).expect("running");
+    let banned = SecretKey::random();
+    let id = banned.public_key().node_id();
+    server.ban(p2p_server::BanTarget::Node(id), Duration::MAX).expect("running");
+    pass(SECOND * 1_000).await;
+
+    let mut peer = Hostile::over(open(&net, NEIGHBOUR, &server).await, &server, banned)
+        .await
+        .expect("handshake");
+
+    assert_eq!(peer.reason().await, Some(DisconnectReason::Requested));
+    assert_eq!(server.bans().len(), 1);
+    assert_eq!(server.peer_count(), 1, "the node that was added");
+    server.stop().await;
+}
+
+/// L-01: an IPv4 address that arrives in IPv6 form is the same friend.
+#[tokio::test(start_paused = true)]
+async fn a_static_nodes_address_is_known_in_ipv6_form() {
+    let net = Net::new(1);
+    let friend: std::net::Ipv4Addr = [10, 7, 7, 7].into();
+    let known = Enode::new(SecretKey::random().public_key(), friend.into(), 30303, 30303);
+    let builder = net.server("victim").max_pending(4).static_node(known).protocol(foo(idle));
+    let server = builder.start().await.expect("starts");
+    let _proven = (
+        Hostile::dial(&net, NEIGHBOUR, &server).await,
+        Hostile::dial(&net, NEIGHBOUR, &server).await,
+    );
+
+    let mapped = Hostile::dial(&net, friend.to_ipv6_mapped().into(), &server);
+
+    timeout(SECOND, mapped).await.expect("a place was kept");
+    server.stop().await;
+}

@@ -223,8 +223,11 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
             return Ok(());
         }
         if self.push_disconnect(reason) {
-            // A peer that does not take it in time does not learn it.
-            let _ = timeout_at(Instant::now() + DISCONNECT_TIMEOUT, self.writer.shutdown()).await;
+            // A peer that does not take it in time does not learn it. After a long flush there is
+            // less time, so that both together stay under what `stop` may take.
+            let limit =
+                (Instant::now() + DISCONNECT_TIMEOUT).min(deadline + DISCONNECT_TIMEOUT / 2);
+            let _ = timeout_at(limit, self.writer.shutdown()).await;
         }
         Ok(())
     }

@@ -236,7 +236,8 @@ pub fn hello_of(key: &SecretKey, client: &[u8], offers: &[(Vec<u8>, u64)]) -> By
     list(&fields).into()
 }
 
-fn list(items: &[u8]) -> Vec<u8> {
+/// An RLP list of what is encoded already.
+pub fn list(items: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     Header { list: true, payload_length: items.len() }.encode(&mut out);
     out.put_slice(items);
