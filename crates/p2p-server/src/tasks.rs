@@ -123,7 +123,8 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_blocks_its_thread_is_named_and_let_go() {
         let tasks = Tasks::default();
-        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        // bound: one word, which ends the task
+        let (release, blocked) = std::sync::mpsc::sync_channel::<()>(1);
         tasks.spawn("blocked", async move {
             let _ = blocked.recv();
         });
