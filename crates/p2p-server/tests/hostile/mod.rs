@@ -183,6 +183,11 @@ impl Hostile {
         reason
     }
 
+    /// Gives back what reading large messages has grown.
+    pub fn forget_buffer(&mut self) {
+        self.buffer = BytesMut::from(&self.buffer[..]);
+    }
+
     /// Answers pings and passes over everything else until the end or the time is over; says
     /// whether the end came.
     pub async fn behave(&mut self, time: Duration) -> bool {
