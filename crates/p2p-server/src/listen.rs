@@ -97,8 +97,9 @@ fn check_in(
     if core.reputation.is_banned_ip(ip, now) {
         return Err("address is banned");
     }
-    // Who is expected is not judged by what others did from the same address.
-    if !reserved && core.reputation.refuses_ip(ip, now) {
+    // Who is expected is not judged by what others did from the same address. A trusted node could
+    // be anywhere: where there are any, the question is asked again when there is a name.
+    if !reserved && !core.peers.trusts_any() && core.reputation.refuses_ip(ip, now) {
         return Err("address misbehaved");
     }
     if core.throttle.admit(ip, now).is_err() {

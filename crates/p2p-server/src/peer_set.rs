@@ -153,6 +153,11 @@ impl PeerSet {
         self.trusted.remove(&id);
     }
 
+    /// Whether any node is trusted.
+    pub(crate) fn trusts_any(&self) -> bool {
+        !self.trusted.is_empty()
+    }
+
     /// Whether a node is trusted.
     pub(crate) fn is_trusted(&self, id: &NodeId) -> bool {
         self.trusted.contains(id)

@@ -479,7 +479,7 @@ mod tests {
         assert_eq!(near.reader.allocated(), 0);
         let rest = drain(&mut near.reader).await;
         let read = 500_000_usize.saturating_sub(before + rest);
-        assert!(read <= LINGER_BYTES, "{read}");
+        assert!(read <= 4 << 10, "{read}");
     }
 
     /// How much is there still to be read.

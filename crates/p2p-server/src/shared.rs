@@ -395,8 +395,8 @@ impl Core {
         })
     }
 
-    /// Whether bans, or the score of a node that connected to us, speak against it. A node of the
-    /// local network and a trusted one are judged by bans only.
+    /// Whether bans, or the score of a node that connected to us or of its address, speak against it.
+    /// A node of the local network and a trusted one are judged by bans only.
     fn check_record(
         &self,
         id: NodeId,
@@ -405,7 +405,12 @@ impl Core {
         now: Instant,
     ) -> Result<(), DisconnectReason> {
         let exempt = !inbound || is_lan(remote) || self.peers.is_trusted(&id);
-        let refused = !exempt && self.reputation.refuses_id(&id, now);
+        let from_bad_address = || {
+            self.peers.trusts_any()
+                && self.reputation.refuses_ip(remote, now)
+                && !self.is_reserved(remote)
+        };
+        let refused = !exempt && (self.reputation.refuses_id(&id, now) || from_bad_address());
         if refused || self.reputation.is_banned_id(&id, now) {
             return Err(DisconnectReason::Requested);
         }

@@ -406,6 +406,30 @@ async fn a_node_that_breaks_the_rules_is_refused_unless_it_is_trusted() {
     server.stop().await;
 }
 
+/// Section 24: a trusted node gets in even from an address that others have brought into disrepute,
+/// and nobody else from there.
+#[tokio::test(start_paused = true)]
+async fn a_trusted_node_gets_in_from_an_address_with_a_bad_score() {
+    let net = Net::new(1);
+    let server = server(&net).await;
+    let friend = SecretKey::random();
+    for _ in 0..5 {
+        let mut link = open(&net, STRANGER, &server).await;
+        let junk = [&[0x01, 0x80][..], &[0x04; 0x180]].concat();
+        link.writer.write_all(&junk).await.expect("open");
+        assert!(matches!(link.reader.read(&mut [0]).await, Ok(0)));
+        pass(SECOND * 31).await;
+    }
+
+    server.add_trusted(friend.public_key().node_id()).expect("running");
+    let _friend = greeted(&net, STRANGER, &server, &friend).await;
+
+    pass(SECOND * 31).await;
+    let mut other = Hostile::dial(&net, STRANGER, &server).await;
+    assert_eq!(other.reason().await, Some(DisconnectReason::Requested));
+    server.stop().await;
+}
+
 /// A peer from there with this key.
 async fn greeted(net: &Net, from: IpAddr, server: &Server, key: &SecretKey) -> Hostile {
     let link = open(net, from, server).await;

@@ -76,7 +76,10 @@ impl<R: AsyncRead + Unpin> ReaderTask<R> {
         intake.charge.shrink(self.reader.buffered());
         intake.turn = None;
         if let Some(waiting) = message.and_then(Inbound::offer) {
-            self.reader.shrink();
+            // This may take long, and the budget does not know of an empty buffer.
+            if self.reader.allocated() > LARGE_BUFFER {
+                self.reader.shrink();
+            }
             waiting.deliver().await?;
         }
         intake.pace = Pace::new(Instant::now());
@@ -234,6 +237,8 @@ const PROGRESS_WINDOW: Duration = Duration::from_secs(10);
 const PROGRESS_BYTES: usize = 10 << 10;
 /// How long memory may be short.
 const STUCK: Duration = Duration::from_secs(30);
+/// A buffer over this size is not kept for a time without reading, in bytes.
+const LARGE_BUFFER: usize = 256 << 10;
 /// How much one read may bring, in bytes.
 const STEP: usize = 64 << 10;
 /// After so many frames, or so many bytes, others have a turn.
