@@ -123,11 +123,9 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_blocks_its_thread_is_named_and_let_go() {
         let tasks = Tasks::default();
-        // bound: one word, which ends the task
+        // bound: one message
         let (release, blocked) = std::sync::mpsc::sync_channel::<()>(1);
-        tasks.spawn("blocked", async move {
-            let _ = blocked.recv();
-        });
+        tasks.spawn("blocked", async move { blocked.recv().unwrap() });
 
         let left = tasks.shut_down(Duration::from_millis(50)).await;
 

@@ -46,7 +46,7 @@ async fn visits_leave_no_descriptor_and_no_task() {
 async fn visit(server: &Server, number: usize) {
     let link = Tcp.dial(server.listen_addr().expect("listening")).await.expect("open");
     let mut peer = Hostile::over(link, server, SecretKey::random()).await.expect("handshake");
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         return;
     }
     peer.greet(&["foo"]).await;
