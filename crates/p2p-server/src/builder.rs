@@ -197,7 +197,8 @@ impl ServerBuilder {
     }
 
     /// How many bytes of messages all connections together may hold. Default: 256 MiB. Above three
-    /// quarters large frames are read one peer at a time, above all of it only small ones.
+    /// quarters large frames are read one peer at a time, above all of it only small ones. A message
+    /// that is larger than this alone passes when no other connection holds anything.
     pub fn message_budget(mut self, bytes: usize) -> Self {
         self.config.message_budget = bytes;
         self

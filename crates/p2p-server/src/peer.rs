@@ -5,7 +5,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,7 +16,7 @@ use enode::{Enode, NodeId, PublicKey};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::{Capability, DisconnectReason, info::NetworkInfo};
+use crate::{Capability, DisconnectReason, channel::Outgoing, info::NetworkInfo, queue::Queue};
 
 /// A handle to a connected node. Cheap to clone; keeps nothing alive.
 ///
@@ -270,7 +270,8 @@ pub struct PeerStats {
 pub(crate) struct Counters {
     ingress: AtomicU64,
     egress: AtomicU64,
-    queued: AtomicU64,
+    /// The queues that wait to be written. Weak, as a handle to a peer keeps nothing alive.
+    queues: OnceLock<Vec<Weak<Queue<Outgoing>>>>,
     round_trip: AtomicU64,
     // bound: MAX_COUNTED codes, further ones are not told apart
     messages: Mutex<BTreeMap<(Capability, u64), (u64, u64)>>,
@@ -285,8 +286,14 @@ impl Counters {
         self.egress.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_queued(&self, messages: usize) {
-        self.queued.store(messages as u64, Ordering::Relaxed);
+    /// Which queues to look into when somebody asks what waits. The first call counts.
+    pub(crate) fn watch<'a>(&self, queues: impl Iterator<Item = &'a Arc<Queue<Outgoing>>>) {
+        let _ = self.queues.set(queues.map(Arc::downgrade).collect());
+    }
+
+    fn queued(&self) -> usize {
+        let queues = self.queues.get().into_iter().flatten().filter_map(Weak::upgrade);
+        queues.map(|queue| queue.len()).sum()
     }
 
     pub(crate) fn set_round_trip(&self, time: Duration) {
@@ -312,7 +319,7 @@ impl Counters {
             ingress_bytes: self.ingress.load(Ordering::Relaxed),
             egress_bytes: self.egress.load(Ordering::Relaxed),
             messages: self.lock().clone(),
-            queued: usize::try_from(self.queued.load(Ordering::Relaxed)).unwrap_or(usize::MAX),
+            queued: self.queued(),
             round_trip: (round_trip > 0).then(|| Duration::from_nanos(round_trip)),
             connected,
         }

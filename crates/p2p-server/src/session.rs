@@ -146,6 +146,7 @@ where
         let alive = Alive(Arc::new(Mutex::new(KeepAlive::new(Instant::now().into_std()))));
         let (close, closing) = watch::channel(Close::Open);
         let outbox = Outbox::new(self.protocols.iter().map(|running| running.offset));
+        self.peer.counters().watch(outbox.queues());
         let inbound: Vec<_> =
             self.protocols.iter().map(|_| Arc::new(Queue::new(DEFAULT_LIMITS))).collect();
         let protocols = Arc::new(self.protocols);

@@ -9,7 +9,7 @@ use hostile::{
     DISCONNECT, EMPTY, FOO, HELLO, Hostile, NEIGHBOUR, STRANGER, foo, hello, hello_of, idle,
     next_event, open, pass, server, settles_at, tasks,
 };
-use p2p_server::{DisconnectReason, PeerEvent, Transport as _, test_utils::Net};
+use p2p_server::{DisconnectReason, PeerEvent, Server, Transport as _, test_utils::Net};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::{Instant, timeout},
@@ -371,4 +371,47 @@ async fn a_static_nodes_address_is_known_in_ipv6_form() {
 
     timeout(SECOND, mapped).await.expect("a place was kept");
     server.stop().await;
+}
+
+/// L-11, section 24: breaches are counted against the node too, wherever it comes from; then it is
+/// refused for ten minutes, unless it is trusted. Connections that are there are not ended for it.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_breaks_the_rules_is_refused_unless_it_is_trusted() {
+    let net = Net::new(1);
+    let server = server(&net).await;
+    let (villain, friend) = (SecretKey::random(), SecretKey::random());
+    server.add_trusted(friend.public_key().node_id()).expect("running");
+    let mut host = 0;
+    let mut elsewhere = || {
+        host += 1;
+        IpAddr::from([93, 184, 217, host])
+    };
+
+    for key in [&villain, &friend] {
+        for _ in 0..2 {
+            let mut peer = greeted(&net, elsewhere(), &server, key).await;
+            let junk = peer.frame(FOO, b"\x05not snappy");
+            peer.write(&junk).await.expect("open");
+            assert_eq!(peer.reason().await, Some(DisconnectReason::ProtocolError));
+            pass(SECOND).await;
+        }
+    }
+
+    let link = open(&net, elsewhere(), &server).await;
+    let mut refused = Hostile::over(link, &server, villain.clone()).await.expect("handshake");
+    assert_eq!(refused.reason().await, Some(DisconnectReason::Requested));
+    let _friend = greeted(&net, elsewhere(), &server, &friend).await;
+    pass(SECOND * 601).await;
+    let _villain = greeted(&net, elsewhere(), &server, &villain).await;
+    server.stop().await;
+}
+
+/// A peer from there with this key.
+async fn greeted(net: &Net, from: IpAddr, server: &Server, key: &SecretKey) -> Hostile {
+    let link = open(net, from, server).await;
+    let mut peer = Hostile::over(link, server, key.clone()).await.expect("handshake");
+    peer.greet(&["foo"]).await;
+    let is_peer = || server.peer(peer.id()).is_some();
+    net.drive_until(SECOND, "admitted", is_peer).await.expect("admitted");
+    peer
 }

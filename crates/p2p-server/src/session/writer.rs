@@ -59,9 +59,9 @@ impl Outbox {
         Self { base, lanes, ready }
     }
 
-    /// Messages that wait.
-    pub(crate) fn len(&self) -> usize {
-        self.base.len().saturating_add(self.lanes.iter().map(|(lane, _)| lane.len()).sum())
+    /// All its queues.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = &Arc<Queue<Outgoing>>> {
+        self.lanes.iter().map(|(lane, _)| lane).chain([&self.base])
     }
 
     /// Lets nothing more in; what is inside still goes out.
@@ -145,7 +145,6 @@ impl<W: AsyncWrite + Unpin> WriterTask<W> {
                 tap.frame(true, code, message.payload, Bytes::copy_from_slice(wire));
             }
         }
-        self.peer.counters().set_queued(self.outbox.len());
         Ok(self.writer.pending().len())
     }
 
