@@ -428,7 +428,7 @@ mod tests {
     async fn a_close_at_any_moment_ends_every_wait() {
         for _ in 0..500 {
             let queue = std::sync::Arc::new(queue());
-            let handle = || std::sync::Arc::clone(&queue);
+            let handle = || Arc::clone(&queue);
             let waits = [
                 tokio::spawn({
                     let queue = handle();
