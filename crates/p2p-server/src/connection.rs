@@ -33,8 +33,8 @@ use crate::{
     peer::NewPeer,
     peer_set::{Admission, ConnId},
     reputation::Offence,
-    server::Shared,
     session::{Session, TapOf},
+    shared::Shared,
     transport::Link,
 };
 

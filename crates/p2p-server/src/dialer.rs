@@ -14,7 +14,7 @@ use crate::{
     DialStage,
     connection::{Connection, Failure, Origin},
     dial::{DialFailure, DialTask},
-    server::{Core, Shared, now},
+    shared::{Core, Shared, now},
 };
 
 /// Runs the dial plan until the server stops.

@@ -135,6 +135,7 @@ mod reason;
 mod reputation;
 mod server;
 mod session;
+mod shared;
 mod tap;
 mod tasks;
 #[cfg(feature = "test-utils")]

@@ -16,7 +16,7 @@ use crate::{
     Listener,
     connection::{Connection, Origin},
     pending::Admit,
-    server::{Shared, now},
+    shared::{Shared, now},
     transport::Link,
 };
 

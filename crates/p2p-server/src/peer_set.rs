@@ -203,6 +203,8 @@ pub(crate) const MAX_TRUSTED: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+
     use super::*;
 
     const LIMITS: PeerLimits = PeerLimits { max_peers: 2, max_inbound: 1 };
@@ -298,5 +300,132 @@ mod tests {
         set.admit(ConnId(1), SMALLER, false, now);
 
         assert!(matches!(set.admit(ConnId(2), SMALLER, true, now), Admission::Undecided { .. }));
+    }
+
+    /// L-08, T-22: whatever the order in which hellos and ends arrive on either side, two nodes that
+    /// dial each other end with one connection, the same for both.
+    #[test]
+    fn ten_thousand_crossed_dials_end_with_one_connection_each() {
+        for seed in 0..10_000 {
+            let mut crossing = Crossing::new(seed);
+
+            crossing.run();
+
+            let kept = crossing.nodes.each_ref().map(|node| node.kept.clone());
+            assert_eq!(kept[0].len(), 1, "seed {seed}: {kept:?}");
+            assert_eq!(kept[0], kept[1], "seed {seed}");
+        }
+    }
+
+    /// Two nodes, two connections, and what is on its way between them.
+    struct Crossing {
+        nodes: [Node; 2],
+        now: Instant,
+        // bound: a few for each of two connections
+        agenda: BTreeMap<(Instant, u64), (usize, Step)>,
+        rng: StdRng,
+        begin: Instant,
+    }
+
+    struct Node {
+        set: PeerSet,
+        other: NodeId,
+        kept: BTreeSet<ConnId>,
+        waiting: BTreeSet<ConnId>,
+        closed: BTreeSet<ConnId>,
+    }
+
+    #[derive(Clone, Copy)]
+    enum Step {
+        Hello(ConnId),
+        Ended(ConnId),
+        Timeout(ConnId),
+    }
+
+    impl Crossing {
+        fn new(seed: u64) -> Self {
+            let node = |own, other| Node {
+                set: PeerSet::new(own, LIMITS, BTreeSet::new()),
+                other,
+                kept: BTreeSet::new(),
+                waiting: BTreeSet::new(),
+                closed: BTreeSet::new(),
+            };
+            let begin = Instant::now();
+            let mut crossing = Self {
+                nodes: [node(SMALLER, LARGER), node(LARGER, SMALLER)],
+                now: begin,
+                agenda: BTreeMap::new(),
+                rng: StdRng::seed_from_u64(seed),
+                begin,
+            };
+            for conn in [ConnId(0), ConnId(1)] {
+                for node in [0, 1] {
+                    crossing.soon(node, Step::Hello(conn));
+                }
+            }
+            crossing
+        }
+
+        fn soon(&mut self, node: usize, step: Step) {
+            let delay = Duration::from_micros(self.rng.random_range(0..5_000));
+            self.at(self.now + delay, node, step);
+        }
+
+        fn at(&mut self, at: Instant, node: usize, step: Step) {
+            let tie = self.rng.random();
+            self.agenda.insert((at, tie), (node, step));
+        }
+
+        fn run(&mut self) {
+            while let Some(((at, _), (node, step))) = self.agenda.pop_first() {
+                self.now = at;
+                match step {
+                    Step::Hello(conn) if !self.nodes[node].closed.contains(&conn) => {
+                        self.ask(node, conn);
+                    }
+                    Step::Ended(conn) => self.end(node, conn),
+                    Step::Timeout(conn) if self.nodes[node].waiting.contains(&conn) => {
+                        self.hang_up(node, conn);
+                    }
+                    _ => {}
+                }
+            }
+            assert!(self.now <= self.begin + UNDECIDED + Duration::from_millis(20));
+        }
+
+        fn ask(&mut self, node: usize, conn: ConnId) {
+            // The smaller node's first connection is the one that it dialed.
+            let inbound = (conn.0 == 0) != (node == 0);
+            let Node { set, other, kept, waiting, .. } = &mut self.nodes[node];
+            match set.admit(conn, *other, inbound, self.now) {
+                Admission::Admitted => {
+                    waiting.remove(&conn);
+                    kept.insert(conn);
+                }
+                Admission::Refused(_) => self.hang_up(node, conn),
+                Admission::Undecided { until } => {
+                    waiting.insert(conn);
+                    self.at(until, node, Step::Timeout(conn));
+                }
+            }
+        }
+
+        fn hang_up(&mut self, node: usize, conn: ConnId) {
+            self.end(node, conn);
+            self.soon(1 - node, Step::Ended(conn));
+        }
+
+        fn end(&mut self, node: usize, conn: ConnId) {
+            let Node { set, other, kept, waiting, closed } = &mut self.nodes[node];
+            closed.insert(conn);
+            waiting.remove(&conn);
+            set.give_up(conn, *other);
+            if kept.remove(&conn)
+                && let Some(next) = set.remove(conn, *other)
+            {
+                self.ask(node, next);
+            }
+        }
     }
 }

@@ -288,6 +288,8 @@ pub(crate) enum Refused<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -385,5 +387,79 @@ mod tests {
         queue.mark_done(1);
 
         assert_eq!(flushed.await, Ok(()));
+    }
+
+    /// L-06, T-11: on many threads, with producers that give up and come back, nothing is lost, nothing
+    /// comes twice, and nobody waits for ever.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn producers_that_give_up_and_come_back_lose_nothing() {
+        let queue = std::sync::Arc::new(queue());
+        let producers: Vec<_> = (0..8)
+            .map(|producer| {
+                let queue = std::sync::Arc::clone(&queue);
+                tokio::spawn(async move {
+                    for n in 0..2_000 {
+                        let item = producer * 2_000 + n;
+                        // Sometimes polled once and dropped before it is pushed for good.
+                        if n % 3 != 0 || queue.push(item, || ()).now_or_never().is_none() {
+                            queue.push(item, || ()).await.expect("open");
+                        }
+                    }
+                })
+            })
+            .collect();
+
+        let mut seen = vec![false; 16_000];
+        for _ in 0..seen.len() {
+            let popped = tokio::time::timeout(Duration::from_secs(20), queue.pop()).await;
+            let item = popped.expect("nobody hangs").expect("open");
+            assert!(!std::mem::replace(&mut seen[item], true), "{item} twice");
+        }
+
+        assert!(seen.iter().all(|seen| *seen));
+        for producer in producers {
+            producer.await.expect("ends");
+        }
+        assert_eq!(queue.len(), 0);
+    }
+
+    /// L-06, T-11: a close wakes whoever waits, on whichever thread and in whichever moment.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_close_at_any_moment_ends_every_wait() {
+        for _ in 0..500 {
+            let queue = std::sync::Arc::new(queue());
+            let handle = || std::sync::Arc::clone(&queue);
+            let waits = [
+                tokio::spawn({
+                    let queue = handle();
+                    async move { while queue.push(50, || ()).await.is_ok() {} }
+                }),
+                tokio::spawn({
+                    let queue = handle();
+                    async move { while queue.pop().await.is_some() {} }
+                }),
+                tokio::spawn({
+                    let queue = handle();
+                    async move { while queue.flushed().await.is_ok() && !queue.is_closed() {} }
+                }),
+                tokio::spawn({
+                    let queue = handle();
+                    async move {
+                        let mut seen = 0;
+                        while !queue.is_closed() {
+                            seen = queue.progress(seen).await;
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                }),
+            ];
+            tokio::task::yield_now().await;
+
+            queue.close();
+
+            for wait in waits {
+                tokio::time::timeout(Duration::from_secs(20), wait).await.expect("ends").unwrap();
+            }
+        }
     }
 }

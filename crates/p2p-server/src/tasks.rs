@@ -123,8 +123,9 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_blocks_its_thread_is_named_and_let_go() {
         let tasks = Tasks::default();
-        let (release, blocked) = std::sync::mpsc::channel::<()>();
-        tasks.spawn("blocked", async move { drop(blocked.recv()) });
+        // bound: one message
+        let (release, blocked) = std::sync::mpsc::sync_channel::<()>(1);
+        tasks.spawn("blocked", async move { blocked.recv().unwrap() });
 
         let left = tasks.shut_down(Duration::from_millis(50)).await;
 

@@ -2,7 +2,10 @@
 
 mod hostile;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use alloy_rlp::Encodable as _;
 use bytes::BytesMut;
@@ -17,6 +20,11 @@ use rlpx::{ecies, handshake::Randomness};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::{Instant, timeout},
+};
+use tracing::{
+    Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -281,6 +289,44 @@ async fn a_hostile_name_is_shown_escaped_and_cut() {
     server.stop().await;
 }
 
+/// S-14: at the most talkative level, no line of the log holds a character that a peer could use
+/// against a terminal, whatever it calls itself, offers or says.
+#[tokio::test(start_paused = true)]
+async fn nothing_hostile_reaches_the_log() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let net = Net::new(1);
+    let server = server(&net).await;
+    let evil = "\u{1b}[2J\u{202e}\u{2028}\r\nroot: ".as_bytes();
+
+    for step in 0..8_u64 {
+        let mut peer = Hostile::dial(&net, NEIGHBOUR, &server).await;
+        let offers = [(b"foo".to_vec(), 42), (evil.to_vec(), step)];
+        let hello = hostile::hello_of(&peer.key, evil, &offers[usize::from(step == 7)..]);
+        peer.send(if step == 6 { 9 } else { HELLO }, &hello).await.expect("open");
+        let frame = match step {
+            0 => peer.frame(FOO, evil),
+            1 => peer.frame(DISCONNECT, evil),
+            2 => peer.frame(DISCONNECT, &[0x02, 0x04, 0xc1, 0x77]),
+            3 => peer.frame(u64::MAX, evil),
+            4 => evil.repeat(10),
+            _ => Vec::new(),
+        };
+        let _ = peer.write(&frame).await;
+        let _ = peer.writer.shutdown().await;
+        let _ = peer.reader.read_to_end(&mut Vec::new()).await;
+        pass(SECOND).await;
+    }
+    server.stop().await;
+
+    let lines = log.0.lock().expect("not poisoned").clone();
+    assert!(lines.len() > 20, "{lines:#?}");
+    let odd = |c: char| c.is_control() || "\u{202e}\u{2028}".contains(c);
+    for line in &lines {
+        assert!(!line.contains(odd), "{line:?}");
+    }
+}
+
 /// Section 24, rows 25 to 29 and 23: each breach has its reason.
 #[tokio::test(start_paused = true)]
 async fn each_breach_is_told() {
@@ -339,6 +385,51 @@ async fn a_subscriber_that_does_not_read_never_blocks_a_peer() {
     assert!(matches!(log.last(), Some(PeerEvent::Dropped { peer, .. }) if *peer == id));
     let missed: u64 = log.iter().map(|it| if let PeerEvent::Lagged(n) = it { *n } else { 0 }).sum();
     assert_eq!((log.len(), missed), (4_096 + 3, 10_000 - 4_096));
+}
+
+/// Keeps every line, spans and all, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("p2p_server") || metadata.target().starts_with("rlpx")
+    }
+
+    fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
+        let mut line = Line::default();
+        attributes.record(&mut line);
+        self.0.lock().expect("not poisoned").push(line.0);
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        self.0.lock().expect("not poisoned").push(line.0);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// The fields of an event, as `Display` or `Debug` shows them.
+#[derive(Default)]
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.push_str(&format!("{field}={value:?} "));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.push_str(&format!("{field}={value} "));
+    }
 }
 
 async fn echo(_: Peer, mut messages: MsgChannel) -> Result<(), p2p_server::ProtocolError> {

@@ -38,7 +38,7 @@ async fn a_wrong_setting_is_an_error_that_names_it() {
     own.stop().await;
 
     for (builder, field, rest) in [
-        (builder().listen("localhost:30303"), "listen: ", "\"localhost:30303\""),
+        (builder().listen("localhost:0"), "listen: ", "\"localhost:0\""),
         (builder().listen(""), "listen: ", "IP:PORT"),
         (builder().max_pending(0), "max_pending: ", "at least 1"),
         (builder().dial_ratio(0), "dial_ratio: ", "at least 1"),

@@ -29,8 +29,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// an attempt to dial that hangs: two seconds, every peer is told, no task is left.
 #[tokio::test(start_paused = true)]
 async fn stop_takes_two_seconds_whoever_resists() {
-    for seed in 0..4 {
-        let net = Net::new(seed);
+    for seed in 0..4_u32 {
+        let net = Net::new(seed.into());
         let baseline = tasks();
         let victim = net.server("victim").max_peers(200).max_pending(60).protocol(foo(talkative));
         let victim = victim.start().await.expect("starts");
@@ -41,7 +41,7 @@ async fn stop_takes_two_seconds_whoever_resists() {
         let gone = server(&net).await;
         net.half_open(&victim, &gone);
         victim.add_peer(gone.enode()).expect("running");
-        pass(SECOND * seed as u32 / 10).await;
+        pass(SECOND * seed / 10).await;
         assert_eq!(victim.peer_count(), 60);
 
         let start = Instant::now();
@@ -137,7 +137,7 @@ async fn a_body_that_ignores_the_end_is_aborted_in_five_seconds() {
 /// L-05: a body that blocks its thread cannot be aborted, and does not keep `stop` beyond its limit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_body_that_blocks_its_thread_does_not_keep_stop() {
-    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let (release, blocked) = std::sync::mpsc::sync_channel::<()>(1);
     let blocked = std::sync::Mutex::new(Some(blocked));
     let blocking = move |_: Peer, _: MsgChannel| {
         let blocked = blocked.lock().unwrap().take();
@@ -237,6 +237,58 @@ async fn races_of_add_remove_and_stop_lose_no_event_and_no_task() {
             assert!(present.is_empty(), "{seed} {id}: {present:?}");
         }
         settles_at(&net, baseline).await;
+    }
+}
+
+/// T-11 on many threads: the same, with everything at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn races_on_many_threads_lose_no_event_and_do_not_hang() {
+    for seed in 0..40 {
+        let net = Net::new(seed);
+        let servers = [server(&net).await, server(&net).await, server(&net).await];
+        let logs: Vec<_> = servers.iter().map(Server::events).collect();
+
+        let mut racers = Vec::new();
+        for racer in 0..6_usize {
+            let servers = servers.clone();
+            racers.push(tokio::spawn(async move {
+                let (one, other) = (&servers[racer % 3], &servers[(racer + 1 + racer / 3) % 3]);
+                for step in 0..12 {
+                    match (racer + step) % 4 {
+                        0 | 1 => drop(one.add_peer(other.enode())),
+                        2 => one
+                            .peers()
+                            .iter()
+                            .for_each(|it| it.disconnect(DisconnectReason::Requested)),
+                        _ => drop(one.remove_peer(other.id())),
+                    }
+                    for _ in 0..20 * step {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                if racer < 3 {
+                    one.stop().await;
+                }
+            }));
+        }
+        for racer in racers {
+            timeout(SECOND * 20, racer).await.expect("does not hang").expect("does not panic");
+        }
+
+        for mut log in logs {
+            let mut present = std::collections::BTreeSet::new();
+            let read = async {
+                while let Some(event) = log.next().await {
+                    match event {
+                        PeerEvent::Added { peer, .. } => assert!(present.insert(peer), "{seed}"),
+                        PeerEvent::Dropped { peer, .. } => assert!(present.remove(&peer), "{seed}"),
+                        _ => {}
+                    }
+                }
+            };
+            timeout(SECOND * 20, read).await.expect("ends");
+            assert!(present.is_empty(), "{seed}: {present:?}");
+        }
     }
 }
 

@@ -157,5 +157,5 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const EXAMPLES: &str = "\
 Examples:
   wiki_2015                              both nodes in one process
-  wiki_2015 --listen 127.0.0.1:30303     one node, and in another terminal
+  wiki_2015 --listen 127.0.0.1:0         one node, and in another terminal
   wiki_2015 --connect enode://…          the other one";
