@@ -6,6 +6,8 @@
 //! ```
 //!
 //! While the inlet waits for a protocol nothing is read, and the clock that watches the peer rests.
+//!
+//! Waits that are rare are boxed, so that they are no part of the task's memory while it idles.
 
 use std::time::Duration;
 
@@ -77,7 +79,7 @@ impl<R: AsyncRead + Unpin> ReaderTask<R> {
         intake.turn = None;
         if let Some(waiting) = message.and_then(Inbound::offer) {
             self.reader.shrink();
-            waiting.deliver().await?;
+            Box::pin(waiting.deliver()).await?;
         }
         intake.pace = Pace::new(Instant::now());
         Ok(())
@@ -122,7 +124,7 @@ async fn make_room(
         budget.wait_for_turn(size, turn).await;
         charge.grow(next, size).await;
     };
-    timeout(STUCK, room).await.map_err(|_| End::budget(budget))?;
+    Box::pin(timeout(STUCK, room)).await.map_err(|_| End::budget(budget))?;
     // The time we did not read is not the peer's.
     pace.excuse(began.elapsed());
     Ok(())
