@@ -393,10 +393,10 @@ mod tests {
     /// comes twice, and nobody waits for ever.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn producers_that_give_up_and_come_back_lose_nothing() {
-        let queue = std::sync::Arc::new(queue());
+        let queue = Arc::new(queue());
         let producers: Vec<_> = (0..8)
             .map(|producer| {
-                let queue = std::sync::Arc::clone(&queue);
+                let queue = Arc::clone(&queue);
                 tokio::spawn(async move {
                     for n in 0..2_000 {
                         let item = producer * 2_000 + n;
@@ -427,7 +427,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_close_at_any_moment_ends_every_wait() {
         for _ in 0..500 {
-            let queue = std::sync::Arc::new(queue());
+            let queue = Arc::new(queue());
             let handle = || Arc::clone(&queue);
             let waits = [
                 tokio::spawn({

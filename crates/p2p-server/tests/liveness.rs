@@ -178,6 +178,29 @@ async fn a_peer_that_takes_nothing_of_a_long_message_is_given_up_after_twenty_se
     }
 }
 
+/// L-04: a peer that takes a little now and then is given up too: twenty KiB in twenty seconds.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_sips_is_given_up() {
+    use tokio::io::AsyncReadExt as _;
+
+    let net = Net::new(1);
+    let server = sender_of(&net, 600_000).await;
+    let mut events = server.events();
+    let mut peer = Hostile::connect(&net, NEIGHBOUR, &server, &["foo"]).await;
+    let id = peer.id();
+    let start = Instant::now();
+
+    while server.peer(id).is_some() && start.elapsed() < SECOND * 120 {
+        let _ = peer.reader.read_exact(&mut [0; 500]).await;
+        let _ = peer.send(PING, EMPTY).await;
+        pass(SECOND).await;
+    }
+
+    assert!((20..45).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert_eq!(dropped(&mut events, id).await, "write timeout");
+    server.stop().await;
+}
+
 /// L-04: a peer that takes a KiB a second is slow and legal.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_a_kib_a_second_gets_its_message() {
