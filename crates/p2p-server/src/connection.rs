@@ -93,18 +93,21 @@ impl Connection {
     /// Sets the connection up, runs its session, and cleans up after it.
     ///
     /// A panic, of a tap for instance, fails the connection and nothing else.
-    pub(crate) async fn run(self, link: Link) -> Result<(), Failure> {
+    pub(crate) fn run(self, link: Link) -> impl Future<Output = Result<(), Failure>> + Send {
         let run = AssertUnwindSafe(self.set_up_and_run(link)).catch_unwind();
-        run.await.unwrap_or_else(|_| Err(Failure::new(DialStage::Handshake, "panicked")))
+        run.map(|ended| {
+            ended.unwrap_or_else(|_| Err(Failure::new(DialStage::Handshake, "panicked")))
+        })
     }
 
     async fn set_up_and_run(self, link: Link) -> Result<(), Failure> {
         let (local, remote) = (link.local, link.remote);
-        // Boxed, so that its memory is given back when the session begins.
+        // Boxed are the parts of a connection's life, so that each takes memory while it lasts and
+        // none is there twice. An idle connection is mostly such futures.
         let set_up = Box::pin(async {
             let greeted = self.greet(link).await?;
             let session = self.become_peer(greeted, local, remote).await?;
-            Ok((session.peer.clone(), session.run()))
+            Ok((session.peer.clone(), Box::pin(session.run())))
         });
         let (peer, session) = tokio::select! {
             biased;
@@ -119,7 +122,7 @@ impl Connection {
         if let Some(linger) = ended.linger
             && let Ok(_place) = self.shared.lingering.try_acquire()
         {
-            linger.run(&self.shared.shutdown).await;
+            Box::pin(linger.run(&self.shared.shutdown)).await;
         }
         Ok(())
     }

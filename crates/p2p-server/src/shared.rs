@@ -176,7 +176,9 @@ impl Shared {
                 max_message: protocol.max_message_size(),
             })
         });
-        let running: Vec<Running> = running.collect();
+        let mut running: Vec<Running> = running.collect();
+        // Kept as long as the connection, and a collected one has room for four.
+        running.shrink_to_fit();
         if running.is_empty() && !self.config.protocols.is_empty() { None } else { Some(running) }
     }
 

@@ -17,27 +17,25 @@ use crate::{
 
 /// Each side, and both together.
 pub(crate) fn figures(plan: &Plan) -> Vec<Figure> {
-    if !plan.begin("handshake") {
+    if !NAMES.into_iter().any(|name| plan.wants(name)) {
         return Vec::new();
     }
+    eprintln!("measuring handshake");
     let batch = plan.batch(16);
-    let mut ours = keys(batch);
-    let results = round_robin(plan.rounds, &mut [Box::new(&mut ours)]).swap_remove(0);
+    let mut run = handshakes(batch);
+    let results = round_robin(plan.rounds, &mut [Box::new(&mut run)]).swap_remove(0);
     let sides = |pick: fn(&Sides) -> f64| results.iter().map(pick).collect::<Vec<f64>>();
     let both = sides(|sides| sides.initiator + sides.recipient);
     let rate = Summary::of(both.iter().map(|micros| 1e6 / micros));
-    [
-        ("handshake, both sides", both),
-        ("handshake, initiator", sides(|sides| sides.initiator)),
-        ("handshake, recipient", sides(|sides| sides.recipient)),
-    ]
-    .into_iter()
-    .enumerate()
-    .map(|(index, (name, figures))| {
-        let figure = Figure::new(name, Quantity::new(Summary::of(figures), "µs"));
-        if index > 0 { figure } else { figure.aside(Quantity::new(rate, "/s on one core")) }
-    })
-    .collect()
+    let [both_name, initiator, recipient] = NAMES;
+    let figure = |name, times| Figure::new(name, Quantity::new(Summary::of(times), "µs"));
+    let mut figures = vec![
+        figure(both_name, both).aside(Quantity::new(rate, "/s on one core")),
+        figure(initiator, sides(|sides| sides.initiator)),
+        figure(recipient, sides(|sides| sides.recipient)),
+    ];
+    figures.retain(|figure| plan.wants(figure.name()));
+    figures
 }
 
 /// CPU time of each side, in microseconds for one handshake.
@@ -47,7 +45,7 @@ struct Sides {
 }
 
 /// Runs `batch` handshakes between two nodes each time it is called.
-fn keys(batch: usize) -> impl FnMut() -> Sides {
+fn handshakes(batch: usize) -> impl FnMut() -> Sides {
     let (alice, bob) = (SecretKey::random(), SecretKey::random());
     let bobs_key = bob.public_key();
     let mut rng = rand::rng();
@@ -72,3 +70,5 @@ fn keys(batch: usize) -> impl FnMut() -> Sides {
         Sides { initiator: micros(initiator_time, batch), recipient: micros(recipient_time, batch) }
     }
 }
+
+const NAMES: [&str; 3] = ["handshake, both sides", "handshake, initiator", "handshake, recipient"];

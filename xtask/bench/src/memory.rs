@@ -37,7 +37,7 @@ struct PerMessage {
 ///
 /// When `heap` does not build or run.
 pub(crate) fn figures(plan: &Plan) -> Result<Vec<Figure>> {
-    if !plan.wants("heap") && !plan.wants("allocations") {
+    if !HEAP.into_iter().chain(ALLOCATIONS).any(|name| plan.wants(name)) {
         return Ok(Vec::new());
     }
     eprintln!("measuring heap and allocations");
@@ -49,25 +49,33 @@ pub(crate) fn figures(plan: &Plan) -> Result<Vec<Figure>> {
     ensure!(output.status.success(), "heap: {}", output.status);
     let counted: Counted =
         serde_json::from_slice(&output.stdout).context("reading heap's output")?;
-    Ok(rows(&counted))
+    let mut rows = rows(&counted);
+    rows.retain(|row| plan.wants(row.name()));
+    Ok(rows)
 }
 
 fn rows(counted: &Counted) -> Vec<Figure> {
+    let [idle, after_message, settled] = HEAP;
+    let [sent_name, received_name] = ALLOCATIONS;
     let heap = |name: &str, bytes: f64| Figure::new(name, Quantity::counted(bytes / 1e3, "KB"));
     let of = Quantity::counted(counted.connections as f64, "connections measured");
     let mut figures = vec![
-        heap("heap, idle connection, one end", counted.idle).bound(IDLE).aside(of),
-        heap("heap, after 100 KiB each way", counted.after_message),
-        heap("heap, 5 s after that", counted.settled).bound(SETTLED),
+        heap(idle, counted.idle).bound(IDLE).aside(of),
+        heap(after_message, counted.after_message),
+        heap(settled, counted.settled).bound(SETTLED),
     ];
     for PerMessage { payload, sent, received } in &counted.per_message {
         let exactly = |value: f64, most| Quantity::counted(value, "").bound(Bound::AtMost(most));
-        figures.push(Figure::new("allocations, sent", exactly(*sent, 0.0)).payload(*payload));
-        let received = Figure::new("allocations, received", exactly(*received, 1.0));
+        figures.push(Figure::new(sent_name, exactly(*sent, 0.0)).payload(*payload));
+        let received = Figure::new(received_name, exactly(*received, 1.0));
         figures.push(received.payload(*payload));
     }
     figures
 }
+
+const HEAP: [&str; 3] =
+    ["heap, idle connection, one end", "heap, after 100 KiB each way", "heap, 5 s after that"];
+const ALLOCATIONS: [&str; 2] = ["allocations, sent", "allocations, received"];
 
 /// What an idle connection may hold, and one that carried a large message before, in KB.
 const IDLE: Bound = Bound::AtMost(12.0);

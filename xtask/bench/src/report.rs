@@ -27,6 +27,10 @@ impl Figure {
         Self { name: name.to_owned(), payload: None, main, aside: Vec::new() }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn payload(self, size: usize) -> Self {
         Self { payload: Some(size), ..self }
     }

@@ -124,7 +124,7 @@ impl Report {
         let mut page = String::from(HEAD);
         for section in &self.sections {
             if let Content::Ran { versions, outcomes } = &section.content {
-                let _ = write!(page, "\n## {versions}\n\n");
+                let _ = write!(page, "\n### {versions}\n\n");
                 page.push_str("| scenario | who dials | result | remark |\n|---|---|---|---|\n");
                 for outcome in outcomes {
                     let (result, remark) = match &outcome.result {
@@ -178,14 +178,8 @@ pub(crate) fn print_outcome(outcome: &Outcome) {
 const PAGE: &str = "tutorial/book/src/interop-results.md";
 
 const HEAD: &str = "\
-<!-- written by `cargo xtask interop --write`, and only by a run in which every peer was there and
-     every scenario passed -->
-
-# Results
-
-What `cargo xtask interop` reported, each scenario once with us dialing and once with them. A pass
-means that both sides reported what they should have; what each scenario is about is on the page
-[Interoperability](interoperability.md).
+<!-- Written by `cargo xtask interop --write`, and only by a run in which every peer was there and
+     every scenario passed. Included by the page about interoperability. -->
 ";
 
 #[cfg(test)]
@@ -224,7 +218,7 @@ mod tests {
 
         let page = report.page();
 
-        assert!(page.contains("## v1"), "{page}");
+        assert!(page.contains("### v1"), "{page}");
         assert!(page.contains("| hello | we | pass | fine |"), "{page}");
     }
 }

@@ -47,7 +47,7 @@ impl Inlet {
     pub(crate) async fn open(&self, frame: Frame) -> Result<Option<Inbound<'_>>, End> {
         self.peer.counters().received(frame.size);
         if frame.code < crate::capability::BASE_LENGTH {
-            return self.on_base(frame).await.map(|()| None);
+            return Box::pin(self.on_base(frame)).await.map(|()| None);
         }
         let owner = self.protocols.iter().zip(&self.inbound).find(|(running, _)| {
             frame.code.checked_sub(running.offset).is_some_and(|code| code < running.length)
@@ -59,7 +59,7 @@ impl Inlet {
         let size = self.payload_len(&frame, running.max_message)?;
         let mut charge = self.budget.charge();
         if !charge.try_grow(size, size) {
-            let room = timeout(STUCK, charge.grow(size, size)).await;
+            let room = Box::pin(timeout(STUCK, charge.grow(size, size))).await;
             room.map_err(|_| End::budget(&self.budget))?;
         }
         let message = Outgoing {

@@ -6,6 +6,8 @@
 //! ```
 //!
 //! While the inlet waits for a protocol nothing is read, and the clock that watches the peer rests.
+//!
+//! Waits that are rare are boxed, so that they are no part of the task's memory while it idles.
 
 use std::time::Duration;
 
@@ -80,7 +82,7 @@ impl<R: AsyncRead + Unpin> ReaderTask<R> {
             if self.reader.allocated() > LARGE_BUFFER {
                 self.reader.shrink();
             }
-            waiting.deliver().await?;
+            Box::pin(waiting.deliver()).await?;
         }
         intake.pace = Pace::new(Instant::now());
         Ok(())
@@ -125,7 +127,7 @@ async fn make_room(
         budget.wait_for_turn(size, turn).await;
         charge.grow(next, size).await;
     };
-    timeout(STUCK, room).await.map_err(|_| End::budget(budget))?;
+    Box::pin(timeout(STUCK, room)).await.map_err(|_| End::budget(budget))?;
     // The time we did not read is not the peer's.
     pace.excuse(began.elapsed());
     Ok(())
