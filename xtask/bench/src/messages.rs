@@ -108,13 +108,13 @@ fn compare(plan: &Plan, kinds: &[Kind], size: usize) -> Result<Vec<Figure>> {
 fn figure(kind: Kind, batch: &Batch, costs: Vec<Result<Cost>>) -> Result<Figure> {
     let costs = costs.into_iter().collect::<Result<Vec<Cost>>>().context(kind.name())?;
     let (size, count) = (batch.payload.len(), if kind.both_ways() { 2 } else { 1 } * batch.count);
-    let rate = |cost: &Cost| count as f64 / cost.wall.as_secs_f64();
-    let megabytes = Summary::of(costs.iter().map(|cost| rate(cost) * size as f64 / 1e6));
     let cpu = Summary::of(costs.iter().map(|cost| micros(cost.cpu, count)));
-    Ok(Figure::new(kind.name(), Quantity::new(Summary::of(costs.iter().map(rate)), "messages/s"))
+    let rate = Summary::of(costs.iter().map(|cost| count as f64 / cost.wall.as_secs_f64()));
+    let megabytes = Summary { median: rate.median * size as f64 / 1e6, ..rate };
+    Ok(Figure::new(kind.name(), Quantity::new(cpu, "µs"))
         .payload(size)
-        .aside(Quantity::new(megabytes, "MB/s").without_spread())
-        .aside(Quantity::new(cpu, "µs")))
+        .aside(Quantity::new(rate, "messages/s"))
+        .aside(Quantity::new(megabytes, "MB/s").without_spread()))
 }
 
 /// The two ends of a connection.
