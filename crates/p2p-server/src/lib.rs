@@ -169,3 +169,8 @@ pub use crate::{
     tap::{TapEvent, TapKind},
     transport::{Link, Listener, Tcp, Transport},
 };
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
