@@ -1,0 +1,214 @@
+//! What one endpoint offers: the modules of a server, narrowed to what may be called there.
+//!
+//! ```text
+//!   Module foo ┐          ┌─ Access of IPC:  all ──────────▶ Api
+//!   Module bar ├─ merged ─┼─ Access of HTTP: net, web3 ────▶ Api    made once, then only read
+//!   Module foo ┘          └─ …
+//! ```
+//!
+//! Modules of one namespace are merged; of methods of one name the later counts. Every API has the
+//! method `rpc_modules`.
+//!
+//! Spec: ethereum/go-ethereum:rpc/service.go, `serviceRegistry`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use futures_util::FutureExt as _;
+use serde_json::value::RawValue;
+
+use crate::{
+    Context, Module, RpcError,
+    access::{Entrance, MethodFilter, Modules},
+    module::{Method, Reply, Work},
+    params,
+};
+
+/// Who may call what at an endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    /// The namespaces.
+    pub(crate) modules: Modules,
+    /// The methods within them.
+    pub(crate) methods: MethodFilter,
+    /// By which way callers come in; authenticated namespaces are not reached by every one.
+    pub(crate) entrance: Entrance,
+}
+
+impl Access {
+    /// Everything: in process, and over IPC as long as no filter is set.
+    pub(crate) fn everything() -> Self {
+        let methods = MethodFilter::default();
+        Self { modules: Modules::all(), methods, entrance: Entrance::Local }
+    }
+}
+
+/// What one endpoint offers.
+pub(crate) struct Api {
+    // bound: what this program registered
+    methods: HashMap<String, Method>,
+    /// By namespace and name.
+    // bound: what this program registered
+    subscriptions: HashMap<String, HashMap<String, Method>>,
+    /// Subscriptions of all connections of the server together.
+    pub(crate) subscribed: Arc<AtomicUsize>,
+}
+
+impl Api {
+    /// What `access` leaves of `modules`.
+    pub(crate) fn new(modules: &[Module], access: &Access, subscribed: Arc<AtomicUsize>) -> Self {
+        // bound: what this program registered, here and below
+        let mut api = Self { methods: HashMap::new(), subscriptions: HashMap::new(), subscribed };
+        let mut listed = BTreeSet::from([RPC.to_owned()]);
+        for module in modules.iter().filter(|module| access.lets_through(module)) {
+            listed.insert(module.namespace().to_owned());
+            api.add(module, &access.methods);
+        }
+        let listed: BTreeMap<_, _> = listed.into_iter().map(|name| (name, "1.0")).collect();
+        let rpc = Module::new(RPC)
+            .method("modules", move || std::future::ready(crate::Result::Ok(listed.clone())));
+        api.add(&rpc, &access.methods);
+        api
+    }
+
+    /// Nothing: what a client offers that has registered nothing for its server to call.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            // bound: empty and never filled, both
+            methods: HashMap::new(),
+            subscriptions: HashMap::new(),
+            subscribed: Arc::default(),
+        }
+    }
+
+    fn add(&mut self, module: &Module, filter: &MethodFilter) {
+        let namespace = module.namespace();
+        for (name, method) in module.methods() {
+            let full = format!("{namespace}_{name}");
+            if filter.allows(&full) {
+                self.methods.insert(full, Arc::clone(method));
+            }
+        }
+        for (name, subscription) in module.subscriptions() {
+            if filter.allows_subscription(&format!("{namespace}_subscribe"), name) {
+                let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
+                of_namespace.insert(name.clone(), Arc::clone(subscription));
+            }
+        }
+    }
+
+    /// The work of a call, if there is such a method and the arguments are right.
+    ///
+    /// # Errors
+    ///
+    /// What the caller is answered.
+    pub(crate) fn call(
+        &self,
+        context: Context,
+        method: &str,
+        params: Option<&RawValue>,
+    ) -> Result<Work, RpcError> {
+        if method.len() > MAX_METHOD_NAME {
+            return Err(RpcError::name_too_long(method.len(), MAX_METHOD_NAME));
+        }
+        match self.methods.get(method) {
+            Some(found) => found(context, params),
+            None => Err(RpcError::no_method(method)),
+        }
+    }
+
+    /// The work of a subscription in `namespace`.
+    ///
+    /// # Errors
+    ///
+    /// What the caller is answered.
+    pub(crate) fn subscribe(
+        &self,
+        context: Context,
+        namespace: &str,
+        params: Option<&RawValue>,
+    ) -> Result<Work, RpcError> {
+        let name = params::subscription_name(params)?;
+        if name.len() > MAX_METHOD_NAME {
+            return Err(RpcError::name_too_long(name.len(), MAX_METHOD_NAME));
+        }
+        let of_namespace = self.subscriptions.get(namespace);
+        let found = of_namespace.and_then(|names| names.get(&name).or_else(|| names.get(ANY)));
+        match found {
+            Some(found) => found(context, params),
+            None => Err(RpcError::no_subscription(&name, namespace)),
+        }
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut methods: Vec<_> = self.methods.keys().collect();
+        methods.sort_unstable();
+        f.debug_struct("Api").field("methods", &methods).finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    fn lets_through(&self, module: &Module) -> bool {
+        self.modules.allows(module.namespace()) && self.entrance.reaches(module.is_authenticated())
+    }
+}
+
+/// A place among the subscriptions of a connection and of the server; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    of_connection: Arc<AtomicUsize>,
+    of_server: Arc<AtomicUsize>,
+}
+
+impl Place {
+    /// A place, unless one of the two has as many as it may.
+    pub(crate) fn take(
+        of_connection: &Arc<AtomicUsize>,
+        per_connection: usize,
+        of_server: &Arc<AtomicUsize>,
+        per_server: usize,
+    ) -> Option<Self> {
+        let take = |count: &AtomicUsize, limit| {
+            count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+                (taken < limit).then_some(taken + 1)
+            })
+        };
+        take(of_connection, per_connection).ok()?;
+        if take(of_server, per_server).is_err() {
+            of_connection.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Self { of_connection: Arc::clone(of_connection), of_server: Arc::clone(of_server) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.of_connection.fetch_sub(1, Ordering::Relaxed);
+        self.of_server.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Work that is done before it began.
+pub(crate) fn ready(outcome: Result<Vec<u8>, RpcError>) -> Work {
+    std::future::ready(outcome.map(Reply::Value)).boxed()
+}
+
+/// The namespace that is always there.
+pub(crate) const RPC: &str = "rpc";
+
+/// The subscription that takes every name no other has; only typed modules register it.
+pub(crate) const ANY: &str = "*";
+
+/// How long the name of a method or subscription may be, in bytes (R-04).
+///
+/// Source: ethereum/go-ethereum:rpc/service.go, `maxMethodNameLength`.
+const MAX_METHOD_NAME: usize = 2_048;

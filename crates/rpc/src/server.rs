@@ -1,0 +1,121 @@
+//! The server: modules offered over the transports that were asked for.
+//!
+//! ```text
+//!   Server::builder() ─▶ module … ─▶ ipc, http, ws ─▶ start().await ─▶ Server ─▶ stop().await
+//!                                                        │ error
+//!                                                        ▼
+//!                                                  nothing left behind
+//! ```
+
+mod builder;
+mod error;
+mod limits;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use self::{builder::ServerBuilder, error::StartError, limits::Limits};
+use crate::{Client, api::Api, transport};
+
+/// A running JSON-RPC server. Cheap to clone; dropping the last handle stops it without waiting.
+#[derive(Clone)]
+pub struct Server(Arc<Running>);
+
+struct Running {
+    /// What callers in process get.
+    everything: Arc<Api>,
+    limits: Limits,
+    ipc_path: Option<PathBuf>,
+    stop: CancellationToken,
+    /// Everything that runs for this server.
+    // bound: one for each transport, and one for each caller in process
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Server {
+    /// Starts putting a server together.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// A client in this process, which may call everything.
+    pub fn attach(&self) -> Client {
+        let running = Arc::downgrade(&self.0);
+        Client::in_process(move || {
+            let running = running.upgrade().filter(|running| !running.stop.is_cancelled())?;
+            let api = Arc::clone(&running.everything);
+            let stop = running.stop.clone();
+            let (theirs, ours) = tokio::io::duplex(transport::inproc::PIPE);
+            running.spawn(transport::inproc::serve(ours, api, &running.limits, stop));
+            Some(theirs)
+        })
+    }
+
+    /// Serves one caller at the other end of a stream of bytes, until it ends or the server stops.
+    ///
+    /// For transports of one's own: a pipe, standard input and output, a tunnel. Everything is
+    /// offered there, as over IPC.
+    pub fn serve_stream<S>(&self, stream: S)
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,
+    {
+        let running = &self.0;
+        let api = Arc::clone(&running.everything);
+        running.spawn(transport::inproc::serve(stream, api, &running.limits, running.stop.clone()));
+    }
+
+    /// Where the socket is, if there is one; an absolute path.
+    pub fn ipc_path(&self) -> Option<&Path> {
+        self.0.ipc_path.as_deref()
+    }
+
+    /// Whether the server still runs.
+    pub fn is_running(&self) -> bool {
+        !self.0.stop.is_cancelled()
+    }
+
+    /// Stops the server and waits until it has: no listener, no connection, no task is left.
+    ///
+    /// Answers that are ready are still sent, for a second at most; calls that run are dropped.
+    /// Stopping a stopped server does nothing.
+    pub async fn stop(&self) {
+        self.0.stop.cancel();
+        let mut tasks = std::mem::take(&mut *self.0.tasks());
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Running {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        // The tasks end by themselves, and close what they hold.
+        self.tasks().detach_all();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("running", &self.is_running())
+            .field("ipc_path", &self.0.ipc_path)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! What a server offers, where, and how much of it.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Limits, Running, Server, StartError};
+use crate::{
+    Module,
+    access::MethodFilter,
+    api::{Access, Api},
+    transport::ipc::IpcListener,
+};
+
+/// Puts a [`Server`] together.
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct ServerBuilder {
+    modules: Vec<Module>,
+    methods: MethodFilter,
+    limits: Limits,
+    ipc: Option<PathBuf>,
+}
+
+impl ServerBuilder {
+    /// Offers a module. Of modules with one namespace the methods are put together; of methods with
+    /// one name the later counts.
+    pub fn module(mut self, module: Module) -> Self {
+        self.modules.push(module);
+        self
+    }
+
+    /// Offers several modules.
+    pub fn modules(mut self, modules: impl IntoIterator<Item = Module>) -> Self {
+        self.modules.extend(modules);
+        self
+    }
+
+    /// Which methods may be called at all, over every transport but in process; all by default.
+    pub fn methods(mut self, filter: MethodFilter) -> Self {
+        self.methods = filter;
+        self
+    }
+
+    /// Serves on a socket at this path, or a named pipe on Windows. Not by default.
+    ///
+    /// Everything is offered there, authenticated namespaces included.
+    pub fn ipc(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ipc = Some(path.into());
+        self
+    }
+
+    /// Sets the limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Binds everything and starts to serve.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when a module is not well-formed or a transport cannot be bound; then nothing is
+    /// left behind.
+    pub async fn start(self) -> Result<Server, StartError> {
+        for module in &self.modules {
+            module.check()?;
+        }
+        let listener = self.ipc.as_deref().map(IpcListener::bind).transpose()?;
+
+        let subscribed = Arc::default();
+        let api =
+            |access: &Access| Arc::new(Api::new(&self.modules, access, Arc::clone(&subscribed)));
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let ipc_path = listener.as_ref().map(IpcListener::path);
+        if let Some(listener) = listener {
+            let access = Access { methods: self.methods.clone(), ..Access::everything() };
+            tasks.spawn(listener.serve(api(&access), self.limits.clone(), stop.clone()));
+        }
+        let running = Running {
+            everything: api(&Access::everything()),
+            limits: self.limits.clone(),
+            ipc_path,
+            stop,
+            tasks: Mutex::new(tasks),
+        };
+        Ok(Server(Arc::new(running)))
+    }
+}

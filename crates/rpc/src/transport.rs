@@ -1,0 +1,66 @@
+//! The four ways to a session. Each carries complete JSON values to it and what it writes back.
+
+pub(crate) mod inproc;
+pub(crate) mod ipc;
+pub(crate) mod stream;
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use rand::TryRng as _;
+
+use crate::session::{CallTimeout, SessionLimits};
+
+/// The limits of a connection, from those that the server was given.
+pub(crate) fn session_limits(limits: &crate::Limits) -> SessionLimits {
+    SessionLimits {
+        in_flight: limits.in_flight,
+        waiting_bytes: limits.message_bytes,
+        batch_items: limits.batch_items,
+        batch_response_bytes: limits.batch_response_bytes,
+        subscriptions: limits.subscriptions_per_connection,
+        subscriptions_of_server: limits.subscriptions,
+        call_timeout: limits.call_timeout.map(|after| CallTimeout { after, timer }),
+        subscription_id,
+    }
+}
+
+/// What a client grants the server that may call it back.
+pub(crate) fn client_limits() -> Arc<SessionLimits> {
+    Arc::new(session_limits(&crate::Limits::default()))
+}
+
+pub(crate) fn timer(after: Duration) -> BoxFuture<'static, ()> {
+    Box::pin(tokio::time::sleep(after))
+}
+
+/// 16 bytes of the system's random source in hexadecimal, without leading zeros.
+///
+/// Source: ethereum/go-ethereum:rpc/subscription.go, `encodeID`, whose generator is seeded.
+fn subscription_id() -> String {
+    let mut bytes = [0; 16];
+    // The system's source fails where there is none at all; the process's own is as good then.
+    if rand::rngs::SysRng.try_fill_bytes(&mut bytes).is_err() {
+        rand::fill(&mut bytes);
+    }
+    let hex = const_hex::encode(bytes);
+    let digits = hex.trim_start_matches('0');
+    format!("0x{}", if digits.is_empty() { "0" } else { digits })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_id_is_hexadecimal_without_leading_zeros_and_never_the_same() {
+        let ids: std::collections::BTreeSet<_> = (0..1_000).map(|_| subscription_id()).collect();
+
+        assert_eq!(ids.len(), 1_000);
+        for id in ids {
+            let digits = id.strip_prefix("0x").expect("a prefix");
+            assert!(!digits.starts_with('0') && digits.len() <= 32, "{id}");
+            assert!(digits.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        }
+    }
+}

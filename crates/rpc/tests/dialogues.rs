@@ -1,0 +1,58 @@
+//! go-ethereum's own dialogues, line by line, on every transport.
+
+mod common;
+
+use common::{
+    Expectations, expect_silence, receive_expected, service,
+    wire::{Transport, Wire},
+};
+
+#[tokio::test]
+async fn the_dialogues_of_go_ethereum_are_held_on_every_transport() {
+    let (server, _folder) = service::started(service::conformance()).await;
+
+    for &transport in Transport::ALL {
+        let mut held = 0;
+        for (title, lines) in dialogues() {
+            println!("{transport:?}: {title}");
+            let mut wire = Wire::open(&server, transport).await;
+            hold(&mut wire, &lines, title.starts_with("invalid-syntax")).await;
+            held += 1;
+        }
+        assert!(held > 15, "{transport:?}: only {held} dialogues");
+    }
+    server.stop().await;
+}
+
+async fn hold(wire: &mut Wire, lines: &[&str], ends: bool) {
+    let mut expected = Expectations::new(|_| {});
+    let mut lines = lines.iter().peekable();
+    while let Some(line) = lines.next() {
+        let request = line.strip_prefix("> ").expect("a request");
+        while let Some(answer) = lines.next_if(|line| line.starts_with('<')) {
+            expected.add(answer.trim_start_matches("< "));
+        }
+        // A number is complete when something follows it.
+        wire.send(&format!("{}\n", expected.with_our_ids(request))).await;
+        receive_expected(wire, &mut expected).await;
+    }
+    if ends {
+        assert_eq!(wire.receive().await, None, "the connection is closed");
+    } else {
+        expect_silence(wire).await;
+    }
+}
+
+/// The dialogues of the file: a title and its lines.
+fn dialogues() -> Vec<(&'static str, Vec<&'static str>)> {
+    let text = include_str!("dialogues/conformance.txt");
+    let mut dialogues: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in text.lines() {
+        match line.strip_prefix("# ") {
+            Some(title) => dialogues.push((title, Vec::new())),
+            None => dialogues.last_mut().expect("a title comes first").1.push(line),
+        }
+    }
+    dialogues.retain(|(_, lines)| !lines.is_empty());
+    dialogues
+}
