@@ -290,7 +290,7 @@ impl Session {
         let opened = match finished {
             Finished::Value(outcome) => {
                 let Some(id) = id else { return };
-                let outcome = outcome.as_deref().map_err(|error| error);
+                let outcome = outcome.as_deref();
                 self.out.message(|out| message::write_response(out, id, outcome));
                 None
             }

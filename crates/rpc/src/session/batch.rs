@@ -97,7 +97,7 @@ impl Batch {
         let Some(id) = id else { return };
         match finished {
             Finished::Value(outcome) => {
-                let outcome = outcome.as_deref().map_err(|error| error);
+                let outcome = outcome.as_deref();
                 self.size = self.size.saturating_add(outcome.map_or_else(error_size, <[u8]>::len));
                 self.write(|out| message::write_response(out, id, outcome));
             }
