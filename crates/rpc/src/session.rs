@@ -38,7 +38,7 @@ use self::{
 };
 use crate::{
     RpcError,
-    api::Api,
+    api::{Api, check_name},
     link::Link,
     message::{self, Message},
     outbox::Outbox,
@@ -258,6 +258,7 @@ impl Session {
 
     /// Looks the method up, or does what the dispatcher itself answers to.
     fn begin(&mut self, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
+        check_name(method)?;
         if method.ends_with(UNSUBSCRIBE) {
             let (id,) = <(String,) as crate::Params>::parse(params)?;
             return match self.subscriptions.end(&id) {
