@@ -19,6 +19,7 @@ mod pubsub;
 mod scan;
 mod server;
 mod session;
+mod tap;
 mod transport;
 
 pub use crate::{
@@ -34,4 +35,5 @@ pub use crate::{
     params::Params,
     pubsub::{IntoNotifications, Notifier, Pushed, SubscriptionClosed},
     server::{Limits, Server, ServerBuilder, StartError},
+    tap::TapEvent,
 };
