@@ -31,7 +31,10 @@ pub use crate::{
     client::{BatchRequest, Client, ClientBuilder, ClientError, Subscription},
     context::{Caller, Context, TransportKind},
     error::{Result, RpcError, code},
-    module::{AnyMethod, Handler, Module, ModuleError, SubscriptionHandler, WithContext},
+    module::{
+        AnyMethod, Handler, HandlerOf, Module, ModuleError, SubscriptionHandler,
+        SubscriptionHandlerOf, WithContext,
+    },
     params::Params,
     pubsub::{IntoNotifications, Notifier, Pushed, SubscriptionClosed},
     server::{Limits, Server, ServerBuilder, StartError},
