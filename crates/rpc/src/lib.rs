@@ -108,6 +108,7 @@ mod pubsub;
 mod scan;
 mod server;
 mod session;
+mod tap;
 mod transport;
 
 pub use crate::{
@@ -119,10 +120,14 @@ pub use crate::{
     client::{BatchRequest, Client, ClientBuilder, ClientError, Subscription},
     context::{Caller, Context, TransportKind},
     error::{Result, RpcError, code},
-    module::{AnyMethod, Handler, Module, ModuleError, SubscriptionHandler, WithContext},
+    module::{
+        AnyMethod, Handler, HandlerOf, Module, ModuleError, SubscriptionHandler,
+        SubscriptionHandlerOf, WithContext,
+    },
     params::Params,
     pubsub::{IntoNotifications, Notifier, Pushed, SubscriptionClosed},
     server::{Limits, Server, ServerBuilder, StartError},
+    tap::TapEvent,
 };
 
 /// Runs the example of the README.
