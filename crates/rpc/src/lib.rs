@@ -1,3 +1,7 @@
 //! JSON-RPC as go-ethereum's clients expect it.
 //!
-//! Core modules (no I/O): none.
+//! Core modules (no I/O): `scan`.
+
+#[doc(hidden)]
+pub mod fuzz;
+mod scan;
