@@ -1,10 +1,12 @@
 //! JSON-RPC as go-ethereum's clients expect it.
 //!
 //! Core modules (no I/O): `access::authority`, `access::cors`, `access::error`, `access::hosts`,
-//! `access::methods`, `access::modules`, `access::origins`, `access::path`, `access::token`, `bytes`,
-//! `message`, `outbox`, `params`, `scan`.
+//! `access::methods`, `access::modules`, `access::origins`, `access::path`, `access::token`,
+//! `admin::argument`, `admin::time`, `bytes`, `message`, `outbox`, `params`, `scan`.
 
 mod access;
+#[cfg(feature = "admin")]
+pub mod admin;
 mod api;
 mod bytes;
 mod client;
@@ -20,6 +22,7 @@ mod scan;
 mod server;
 mod session;
 mod transport;
+mod web3;
 
 pub use crate::{
     access::{
@@ -34,4 +37,5 @@ pub use crate::{
     params::Params,
     pubsub::{IntoNotifications, Notifier, Pushed, SubscriptionClosed},
     server::{Limits, Server, ServerBuilder, StartError},
+    web3::web3,
 };
