@@ -28,6 +28,7 @@ use crate::{
     access::{Entrance, MethodFilter, Modules},
     module::{Method, Reply, Work},
     params,
+    tap::Tap,
 };
 
 /// Who may call what at an endpoint.
@@ -58,13 +59,16 @@ pub(crate) struct Api {
     subscriptions: HashMap<String, HashMap<String, Method>>,
     /// Subscriptions of all connections of the server together.
     pub(crate) subscribed: Arc<AtomicUsize>,
+    /// Sees every message of every connection.
+    pub(crate) tap: Option<Tap>,
 }
 
 impl Api {
     /// What `access` leaves of `modules`.
     pub(crate) fn new(modules: &[Module], access: &Access, subscribed: Arc<AtomicUsize>) -> Self {
         // bound: what this program registered, here and below
-        let mut api = Self { methods: HashMap::new(), subscriptions: HashMap::new(), subscribed };
+        let (methods, subscriptions) = (HashMap::new(), HashMap::new());
+        let mut api = Self { methods, subscriptions, subscribed, tap: None };
         let mut listed = BTreeSet::from([RPC.to_owned()]);
         for module in modules.iter().filter(|module| access.lets_through(module)) {
             listed.insert(module.namespace().to_owned());
@@ -84,6 +88,7 @@ impl Api {
             methods: HashMap::new(),
             subscriptions: HashMap::new(),
             subscribed: Arc::default(),
+            tap: None,
         }
     }
 
@@ -114,9 +119,6 @@ impl Api {
         method: &str,
         params: Option<&RawValue>,
     ) -> Result<Work, RpcError> {
-        if method.len() > MAX_METHOD_NAME {
-            return Err(RpcError::name_too_long(method.len(), MAX_METHOD_NAME));
-        }
         match self.methods.get(method) {
             Some(found) => found(context, params),
             None => Err(RpcError::no_method(method)),
@@ -135,9 +137,7 @@ impl Api {
         params: Option<&RawValue>,
     ) -> Result<Work, RpcError> {
         let name = params::subscription_name(params)?;
-        if name.len() > MAX_METHOD_NAME {
-            return Err(RpcError::name_too_long(name.len(), MAX_METHOD_NAME));
-        }
+        check_name(&name)?;
         let of_namespace = self.subscriptions.get(namespace);
         let found = of_namespace.and_then(|names| names.get(&name).or_else(|| names.get(ANY)));
         match found {
@@ -194,6 +194,18 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.of_connection.fetch_sub(1, Ordering::Relaxed);
         self.of_server.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Refuses a name that nobody gave a method or a subscription.
+///
+/// # Errors
+///
+/// Code −32600 when it is too long.
+pub(crate) fn check_name(name: &str) -> Result<(), RpcError> {
+    match name.len() {
+        ..=MAX_METHOD_NAME => Ok(()),
+        length => Err(RpcError::name_too_long(length, MAX_METHOD_NAME)),
     }
 }
 

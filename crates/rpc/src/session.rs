@@ -38,7 +38,7 @@ use self::{
 };
 use crate::{
     RpcError,
-    api::Api,
+    api::{Api, check_name},
     link::Link,
     message::{self, Message},
     outbox::Outbox,
@@ -132,9 +132,14 @@ impl Session {
         limits: Arc<SessionLimits>,
         framed: bool,
     ) -> Self {
+        let mut out = Outbox::new(framed);
+        if let Some(tap) = &api.tap {
+            out.set_tap(tap.clone(), *link.caller());
+            link.set_tap(tap.clone());
+        }
         Self {
             shared: Shared { link, api, limits },
-            out: Outbox::new(framed),
+            out,
             // bound: see the fields
             running: FuturesUnordered::new(),
             waiting: VecDeque::new(),
@@ -145,6 +150,9 @@ impl Session {
 
     /// Takes one complete JSON value, without white space around it.
     pub(crate) fn receive(&mut self, input: Input<'_>, cx: &mut TaskContext<'_>) {
+        if let Some(tap) = &self.shared.api.tap {
+            tap.show(*self.shared.link.caller(), false, input.bytes());
+        }
         if input.bytes().starts_with(b"[") {
             self.receive_batch(input.into_owned(), cx);
             return;
@@ -258,6 +266,7 @@ impl Session {
 
     /// Looks the method up, or does what the dispatcher itself answers to.
     fn begin(&mut self, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
+        check_name(method)?;
         if method.ends_with(UNSUBSCRIBE) {
             let (id,) = <(String,) as crate::Params>::parse(params)?;
             return match self.subscriptions.end(&id) {
@@ -290,7 +299,7 @@ impl Session {
         let opened = match finished {
             Finished::Value(outcome) => {
                 let Some(id) = id else { return };
-                let outcome = outcome.as_deref().map_err(|error| error);
+                let outcome = outcome.as_deref();
                 self.out.message(|out| message::write_response(out, id, outcome));
                 None
             }

@@ -1,18 +1,15 @@
 //! What a server offers, where, and how much of it.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
+use std::{path::PathBuf, sync::Arc};
 
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Limits, Running, Server, StartError};
 use crate::{
-    Module,
+    Module, TapEvent,
     access::MethodFilter,
     api::{Access, Api},
+    tap::Tap,
     transport::ipc::IpcListener,
 };
 
@@ -24,6 +21,7 @@ pub struct ServerBuilder {
     methods: MethodFilter,
     limits: Limits,
     ipc: Option<PathBuf>,
+    tap: Option<Tap>,
 }
 
 impl ServerBuilder {
@@ -60,6 +58,15 @@ impl ServerBuilder {
         self
     }
 
+    /// Shows every message that comes and goes to `hook`, on every transport. Not by default.
+    ///
+    /// Called in the task of the connection, before a message is looked at or sent: it must not block,
+    /// and a panic in it ends the connection. What is not JSON is no message.
+    pub fn tap(mut self, hook: impl Fn(TapEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.tap = Some(Tap(Arc::new(hook)));
+        self
+    }
+
     /// Binds everything and starts to serve.
     ///
     /// # Errors
@@ -73,10 +80,13 @@ impl ServerBuilder {
         let listener = self.ipc.as_deref().map(IpcListener::bind).transpose()?;
 
         let subscribed = Arc::default();
-        let api =
-            |access: &Access| Arc::new(Api::new(&self.modules, access, Arc::clone(&subscribed)));
+        let api = |access: &Access| {
+            let mut api = Api::new(&self.modules, access, Arc::clone(&subscribed));
+            api.tap = self.tap.clone();
+            Arc::new(api)
+        };
         let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
+        let tasks = TaskTracker::new();
         let ipc_path = listener.as_ref().map(IpcListener::path);
         if let Some(listener) = listener {
             let access = Access { methods: self.methods.clone(), ..Access::everything() };
@@ -87,7 +97,7 @@ impl ServerBuilder {
             limits: self.limits.clone(),
             ipc_path,
             stop,
-            tasks: Mutex::new(tasks),
+            tasks,
         };
         Ok(Server(Arc::new(running)))
     }

@@ -40,6 +40,7 @@ pub(crate) async fn run<S>(
 ) where
     S: AsyncRead + AsyncWrite,
 {
+    let _closed = CloseOnDrop(Arc::clone(&link));
     let mut socket = pin!(socket);
     let mut connection = Connection::new(session, limits);
     let mut stopped = pin!(stop.cancelled());
@@ -58,6 +59,16 @@ pub(crate) async fn run<S>(
         std::future::poll_fn(|cx| socket.as_mut().poll_shutdown(cx)),
     )
     .await;
+}
+
+/// However a connection's task ends, by a panic in a tap or with its runtime: nobody waits for answers
+/// that cannot come.
+struct CloseOnDrop(Arc<Link>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close("the connection's task has ended");
+    }
 }
 
 /// Why a connection ended.
