@@ -85,15 +85,18 @@
 //! # Modules
 //!
 //! Core modules (no I/O): `access::authority`, `access::cors`, `access::error`, `access::hosts`,
-//! `access::methods`, `access::modules`, `access::origins`, `access::path`, `access::token`, `bytes`,
-//! `message`, `outbox`, `params`, `scan`. `session` is one, too, but for the wakers it is given.
+//! `access::methods`, `access::modules`, `access::origins`, `access::path`, `access::token`,
+//! `admin::argument`, `admin::time`, `bytes`, `message`, `outbox`, `params`, `scan`. `session` is one,
+//! too, but for the wakers it is given.
 //!
 //! # Features
 //!
-//! * `admin` (on): the namespaces `admin`, `net` and `web3` over a `p2p_server::Server`. Without it the
-//!   crate knows nothing of peers.
+//! * `admin` (on): the module `admin`, the namespaces `admin`, `net` and `web3` over a
+//!   `p2p_server::Server`. Without it the crate knows nothing of peers, and still has [`web3`].
 
 mod access;
+#[cfg(feature = "admin")]
+pub mod admin;
 mod api;
 mod bytes;
 mod client;
@@ -112,6 +115,7 @@ mod server;
 mod session;
 mod tap;
 mod transport;
+mod web3;
 
 pub use crate::{
     access::{
@@ -130,6 +134,7 @@ pub use crate::{
     pubsub::{IntoNotifications, Notifier, Pushed, SubscriptionClosed},
     server::{Limits, Server, ServerBuilder, StartError},
     tap::TapEvent,
+    web3::web3,
 };
 
 /// Runs the example of the README.
