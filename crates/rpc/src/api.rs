@@ -114,9 +114,6 @@ impl Api {
         method: &str,
         params: Option<&RawValue>,
     ) -> Result<Work, RpcError> {
-        if method.len() > MAX_METHOD_NAME {
-            return Err(RpcError::name_too_long(method.len(), MAX_METHOD_NAME));
-        }
         match self.methods.get(method) {
             Some(found) => found(context, params),
             None => Err(RpcError::no_method(method)),
@@ -135,9 +132,7 @@ impl Api {
         params: Option<&RawValue>,
     ) -> Result<Work, RpcError> {
         let name = params::subscription_name(params)?;
-        if name.len() > MAX_METHOD_NAME {
-            return Err(RpcError::name_too_long(name.len(), MAX_METHOD_NAME));
-        }
+        check_name(&name)?;
         let of_namespace = self.subscriptions.get(namespace);
         let found = of_namespace.and_then(|names| names.get(&name).or_else(|| names.get(ANY)));
         match found {
@@ -194,6 +189,18 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.of_connection.fetch_sub(1, Ordering::Relaxed);
         self.of_server.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Refuses a name that nobody gave a method or a subscription.
+///
+/// # Errors
+///
+/// Code −32600 when it is too long.
+pub(crate) fn check_name(name: &str) -> Result<(), RpcError> {
+    match name.len() {
+        ..=MAX_METHOD_NAME => Ok(()),
+        length => Err(RpcError::name_too_long(length, MAX_METHOD_NAME)),
     }
 }
 

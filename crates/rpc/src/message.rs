@@ -71,7 +71,9 @@ impl<'a> Members<'a> {
         let method = self.method.and_then(text).unwrap_or_default();
         let params = self.params.filter(|params| !is_null(params));
         let id = self.id.filter(|id| !id.get().starts_with(['{', '[']));
-        if !self.version.is_none_or(|version| text(version).is_some_and(|text| text == VERSION)) {
+        // Missing is fine: a client in use misspells it.
+        let is_right = |version| text(version).is_some_and(|text| text == VERSION);
+        if self.version.is_some_and(|version| !is_right(version)) {
             return Message::Invalid { id };
         }
         match (id, method.is_empty()) {

@@ -14,11 +14,10 @@ mod limits;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{builder::ServerBuilder, error::StartError, limits::Limits};
 use crate::{Client, api::Api, transport};
@@ -34,8 +33,7 @@ struct Running {
     ipc_path: Option<PathBuf>,
     stop: CancellationToken,
     /// Everything that runs for this server.
-    // bound: one for each transport, and one for each caller in process
-    tasks: Mutex<JoinSet<()>>,
+    tasks: TaskTracker,
 }
 
 impl Server {
@@ -52,7 +50,7 @@ impl Server {
             let api = Arc::clone(&running.everything);
             let stop = running.stop.clone();
             let (theirs, ours) = tokio::io::duplex(transport::inproc::PIPE);
-            running.spawn(transport::inproc::serve(ours, api, &running.limits, stop));
+            running.tasks.spawn(transport::inproc::serve(ours, api, &running.limits, stop));
             Some(theirs)
         })
     }
@@ -67,7 +65,8 @@ impl Server {
     {
         let running = &self.0;
         let api = Arc::clone(&running.everything);
-        running.spawn(transport::inproc::serve(stream, api, &running.limits, running.stop.clone()));
+        let stop = running.stop.clone();
+        running.tasks.spawn(transport::inproc::serve(stream, api, &running.limits, stop));
     }
 
     /// Where the socket is, if there is one; an absolute path.
@@ -86,28 +85,15 @@ impl Server {
     /// Stopping a stopped server does nothing.
     pub async fn stop(&self) {
         self.0.stop.cancel();
-        let mut tasks = std::mem::take(&mut *self.0.tasks());
-        while tasks.join_next().await.is_some() {}
-    }
-}
-
-impl Running {
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks();
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
-    }
-
-    fn tasks(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop.cancel();
         // The tasks end by themselves, and close what they hold.
-        self.tasks().detach_all();
+        self.stop.cancel();
     }
 }
 

@@ -40,7 +40,7 @@ use self::{
 };
 use crate::{
     RpcError,
-    api::Api,
+    api::{Api, check_name},
     link::Link,
     message::{self, Message},
     outbox::Outbox,
@@ -260,6 +260,7 @@ impl Session {
 
     /// Looks the method up, or does what the dispatcher itself answers to.
     fn begin(&mut self, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
+        check_name(method)?;
         if method.ends_with(UNSUBSCRIBE) {
             let (id,) = <(String,) as crate::Params>::parse(params)?;
             return match self.subscriptions.end(&id) {
@@ -292,7 +293,7 @@ impl Session {
         let opened = match finished {
             Finished::Value(outcome) => {
                 let Some(id) = id else { return };
-                let outcome = outcome.as_deref().map_err(|error| error);
+                let outcome = outcome.as_deref();
                 self.out.message(|out| message::write_response(out, id, outcome));
                 None
             }

@@ -81,7 +81,7 @@ impl<T: DeserializeOwned> Stream for Subscription<T> {
     type Item = Result<T, ClientError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.inbox.poll(cx).map(|item| item.map(|value| decode(&*value?)))
+        self.inbox.poll(cx).map(|item| item.map(|value| decode(&value?)))
     }
 }
 

@@ -1,12 +1,8 @@
 //! What a server offers, where, and how much of it.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
+use std::{path::PathBuf, sync::Arc};
 
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Limits, Running, Server, StartError};
 use crate::{
@@ -76,7 +72,7 @@ impl ServerBuilder {
         let api =
             |access: &Access| Arc::new(Api::new(&self.modules, access, Arc::clone(&subscribed)));
         let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
+        let tasks = TaskTracker::new();
         let ipc_path = listener.as_ref().map(IpcListener::path);
         if let Some(listener) = listener {
             let access = Access { methods: self.methods.clone(), ..Access::everything() };
@@ -87,7 +83,7 @@ impl ServerBuilder {
             limits: self.limits.clone(),
             ipc_path,
             stop,
-            tasks: Mutex::new(tasks),
+            tasks,
         };
         Ok(Server(Arc::new(running)))
     }

@@ -56,6 +56,27 @@ impl Wire {
         }
     }
 
+    /// Whether it could be sent.
+    pub async fn try_send(&mut self, text: &str) -> bool {
+        match self {
+            Self::Stream(stream) => {
+                stream.write_all(text.as_bytes()).await.is_ok() && stream.flush().await.is_ok()
+            }
+        }
+    }
+
+    /// Takes whatever there is; `false` when the connection was closed, in the middle of a message or
+    /// not.
+    pub async fn receive_any(&mut self) -> bool {
+        match self {
+            Self::Stream(stream) => {
+                let taken = stream.fill_buf().await.map_or(0, <[u8]>::len);
+                stream.consume(taken);
+                taken > 0
+            }
+        }
+    }
+
     /// The next message; `None` when the connection was closed.
     pub async fn receive(&mut self) -> Option<String> {
         match self {
