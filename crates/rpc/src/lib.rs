@@ -122,7 +122,9 @@ pub use crate::{
     module::{AnyMethod, Handler, Module, ModuleError, SubscriptionHandler, WithContext},
     params::Params,
     pubsub::{IntoNotifications, Notifier, Pushed, SubscriptionClosed},
-    server::{Limits, Server, ServerBuilder, StartError},
+    server::{
+        AuthConfig, HttpConfig, HttpTimeouts, Limits, Server, ServerBuilder, StartError, WsConfig,
+    },
 };
 
 /// Runs the example of the README.

@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Limits, Running, Server, StartError};
+use super::{
+    AuthConfig, HttpConfig, Limits, Running, Server, StartError, WsConfig,
+    listeners::{Listeners, Offer},
+};
 use crate::{
     Module,
     access::MethodFilter,
@@ -20,6 +23,9 @@ pub struct ServerBuilder {
     methods: MethodFilter,
     limits: Limits,
     ipc: Option<PathBuf>,
+    http: Option<HttpConfig>,
+    ws: Option<WsConfig>,
+    auth: Option<AuthConfig>,
 }
 
 impl ServerBuilder {
@@ -50,6 +56,25 @@ impl ServerBuilder {
         self
     }
 
+    /// Serves over HTTP. Not by default.
+    pub fn http(mut self, config: HttpConfig) -> Self {
+        self.http = Some(config);
+        self
+    }
+
+    /// Serves over WebSocket, on a port of its own or on that of HTTP. Not by default.
+    pub fn ws(mut self, config: WsConfig) -> Self {
+        self.ws = Some(config);
+        self
+    }
+
+    /// Serves over HTTP and WebSocket to those who have a token, authenticated namespaces included.
+    /// Not by default.
+    pub fn auth(mut self, config: AuthConfig) -> Self {
+        self.auth = Some(config);
+        self
+    }
+
     /// Sets the limits.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -67,21 +92,33 @@ impl ServerBuilder {
             module.check()?;
         }
         let listener = self.ipc.as_deref().map(IpcListener::bind).transpose()?;
-
         let subscribed = Arc::default();
+        let offer = Offer {
+            modules: &self.modules,
+            methods: &self.methods,
+            limits: &self.limits,
+            subscribed: &subscribed,
+        };
+        let (http, ws, auth) = (self.http.as_ref(), self.ws.as_ref(), self.auth.as_ref());
+        let listeners = Listeners::bind(&offer, http, ws, auth).await?;
+
         let api =
             |access: &Access| Arc::new(Api::new(&self.modules, access, Arc::clone(&subscribed)));
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let ipc_path = listener.as_ref().map(IpcListener::path);
         if let Some(listener) = listener {
-            let access = Access { methods: self.methods.clone(), ..Access::everything() };
+            let access = Access { methods: vec![self.methods.clone()], ..Access::everything() };
             tasks.spawn(listener.serve(api(&access), self.limits.clone(), stop.clone()));
+        }
+        for (listener, endpoint) in listeners.bound {
+            tasks.spawn(listener.serve(endpoint, stop.clone()));
         }
         let running = Running {
             everything: api(&Access::everything()),
             limits: self.limits.clone(),
             ipc_path,
+            addresses: listeners.addresses,
             stop,
             tasks,
         };
