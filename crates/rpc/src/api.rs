@@ -28,6 +28,7 @@ use crate::{
     access::{Entrance, MethodFilter, Modules},
     module::{Method, Reply, Work},
     params,
+    tap::Tap,
 };
 
 /// Who may call what at an endpoint.
@@ -57,13 +58,16 @@ pub(crate) struct Api {
     subscriptions: HashMap<String, HashMap<String, Method>>,
     /// Subscriptions of all connections of the server together.
     pub(crate) subscribed: Arc<AtomicUsize>,
+    /// Sees every message of every connection.
+    pub(crate) tap: Option<Tap>,
 }
 
 impl Api {
     /// What `access` leaves of `modules`.
     pub(crate) fn new(modules: &[Module], access: &Access, subscribed: Arc<AtomicUsize>) -> Self {
         // bound: what this program registered, here and below
-        let mut api = Self { methods: HashMap::new(), subscriptions: HashMap::new(), subscribed };
+        let (methods, subscriptions) = (HashMap::new(), HashMap::new());
+        let mut api = Self { methods, subscriptions, subscribed, tap: None };
         let mut listed = BTreeSet::from([RPC.to_owned()]);
         for module in modules.iter().filter(|module| access.lets_through(module)) {
             listed.insert(module.namespace().to_owned());
@@ -83,6 +87,7 @@ impl Api {
             methods: HashMap::new(),
             subscriptions: HashMap::new(),
             subscribed: Arc::default(),
+            tap: None,
         }
     }
 

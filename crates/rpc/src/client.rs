@@ -15,7 +15,7 @@ mod connection;
 mod error;
 pub(crate) mod subscription;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{ffi::OsStr, fmt, sync::Arc, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -55,15 +55,15 @@ struct Inner {
 pub(crate) type Answer = Box<RawValue>;
 
 impl Client {
-    /// Connects to `url`: `http://`, `ws://`, or the path of a socket. What more can be said is said to
-    /// [`Self::builder`].
+    /// Connects to `url`: `http://`, `ws://`, or the path of a socket, as text or as a `Path`. What more
+    /// can be said is said to [`Self::builder`].
     ///
     /// # Errors
     ///
     /// [`ClientError::Scheme`] and [`ClientError::Url`] for what is no address, and
     /// [`ClientError::Connect`] when nobody answers within 10 s. Over HTTP nothing is tried before the
     /// first call.
-    pub async fn connect(url: &str) -> Result<Self, ClientError> {
+    pub async fn connect(url: impl AsRef<OsStr>) -> Result<Self, ClientError> {
         Self::builder().connect(url).await
     }
 

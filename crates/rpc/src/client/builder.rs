@@ -1,6 +1,6 @@
 //! What a client may be told before it connects.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsStr, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{Client, ClientError, Inner, connection::Connection};
 use crate::{
@@ -34,12 +34,14 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// As [`Client::connect`].
-    pub async fn connect(self, url: &str) -> Result<Client, ClientError> {
+    pub async fn connect(self, url: impl AsRef<OsStr>) -> Result<Client, ClientError> {
         let api = match self.modules.is_empty() {
             true => Api::nothing(),
             false => Api::new(&self.modules, &Access::everything(), Arc::default()),
         };
-        let connection = match scheme_of(url) {
+        let url = url.as_ref();
+        // What is not Unicode can only be a path.
+        let connection = match url.to_str().and_then(scheme_of) {
             None => Connection::ipc(PathBuf::from(url), Arc::new(api)),
             Some(scheme) => return Err(ClientError::Scheme { scheme: scheme.to_owned() }),
         };

@@ -9,10 +9,7 @@ use super::{
     listeners::{Listeners, Offer},
 };
 use crate::{
-    Module,
-    access::MethodFilter,
-    api::{Access, Api},
-    transport::ipc::IpcListener,
+    Module, TapEvent, access::MethodFilter, api::Access, tap::Tap, transport::ipc::IpcListener,
 };
 
 /// Puts a [`Server`] together.
@@ -26,6 +23,7 @@ pub struct ServerBuilder {
     http: Option<HttpConfig>,
     ws: Option<WsConfig>,
     auth: Option<AuthConfig>,
+    tap: Option<Tap>,
 }
 
 impl ServerBuilder {
@@ -81,6 +79,15 @@ impl ServerBuilder {
         self
     }
 
+    /// Shows every message that comes and goes to `hook`, on every transport. Not by default.
+    ///
+    /// Called in the task of the connection, before a message is looked at or sent: it must not block,
+    /// and a panic in it ends the connection. What is not JSON is no message.
+    pub fn tap(mut self, hook: impl Fn(TapEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.tap = Some(Tap(Arc::new(hook)));
+        self
+    }
+
     /// Binds everything and starts to serve.
     ///
     /// # Errors
@@ -98,24 +105,23 @@ impl ServerBuilder {
             methods: &self.methods,
             limits: &self.limits,
             subscribed: &subscribed,
+            tap: self.tap.as_ref(),
         };
         let (http, ws, auth) = (self.http.as_ref(), self.ws.as_ref(), self.auth.as_ref());
         let listeners = Listeners::bind(&offer, http, ws, auth).await?;
 
-        let api =
-            |access: &Access| Arc::new(Api::new(&self.modules, access, Arc::clone(&subscribed)));
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let ipc_path = listener.as_ref().map(IpcListener::path);
         if let Some(listener) = listener {
             let access = Access { methods: vec![self.methods.clone()], ..Access::everything() };
-            tasks.spawn(listener.serve(api(&access), self.limits.clone(), stop.clone()));
+            tasks.spawn(listener.serve(offer.reached(&access), self.limits.clone(), stop.clone()));
         }
         for (listener, endpoint) in listeners.bound {
             tasks.spawn(listener.serve(endpoint, stop.clone()));
         }
         let running = Running {
-            everything: api(&Access::everything()),
+            everything: offer.reached(&Access::everything()),
             limits: self.limits.clone(),
             ipc_path,
             addresses: listeners.addresses,

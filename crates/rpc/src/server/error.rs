@@ -52,6 +52,8 @@ pub enum StartError {
         source: io::Error,
     },
     /// WebSockets are to share the port of HTTP, and there is none.
-    #[error("ws: there is no http listener to share a port with; configure one, or give an address")]
+    #[error(
+        "ws: there is no http listener to share a port with; configure one, or give an address"
+    )]
     NoHttp,
 }

@@ -22,6 +22,7 @@ use crate::{
     api::{Access, Api},
     scan::ScanLimits,
     session::SessionLimits,
+    tap::Tap,
     transport::{
         self,
         http::{Endpoint, HttpEndpoint, HttpListener, Layers, WsEndpoint},
@@ -52,6 +53,7 @@ pub(super) struct Offer<'a> {
     pub(super) limits: &'a Limits,
     /// Subscriptions of the whole server.
     pub(super) subscribed: &'a Arc<AtomicUsize>,
+    pub(super) tap: Option<&'a Tap>,
 }
 
 impl Listeners {
@@ -80,7 +82,8 @@ impl Listeners {
             listeners.addresses.ws = Some(address);
         }
         if let Some(config) = auth {
-            let address = listeners.add("auth", &config.address, offer.behind_token(config)).await?;
+            let address =
+                listeners.add("auth", &config.address, offer.behind_token(config)).await?;
             listeners.addresses.auth = Some(address);
         }
         Ok(listeners)
@@ -196,7 +199,14 @@ impl Offer<'_> {
             methods: vec![self.methods.clone(), methods.clone()],
             entrance,
         };
-        Arc::new(Api::new(self.modules, &access, Arc::clone(self.subscribed)))
+        self.reached(&access)
+    }
+
+    /// What can be called where `access` holds.
+    pub(super) fn reached(&self, access: &Access) -> Arc<Api> {
+        let mut api = Api::new(self.modules, access, Arc::clone(self.subscribed));
+        api.tap = self.tap.cloned();
+        Arc::new(api)
     }
 }
 

@@ -14,7 +14,7 @@
 
 use std::{
     pin::Pin,
-    task::{Context as TaskContext, Poll},
+    task::{Context as TaskContext, Poll, ready},
 };
 
 use ::bytes::{Bytes, BytesMut};
@@ -57,11 +57,20 @@ impl Exchange {
     /// Takes one complete JSON value, without white space around it, from the connection that the
     /// link of `shared` belongs to.
     pub(crate) fn new(shared: Shared, value: &Bytes) -> Self {
+        shared.show(false, value);
         let work = match value.first() {
             Some(b'[') => start_batch(&shared, value),
             _ => start(&shared, value),
         };
         Self { shared, work }
+    }
+}
+
+impl Shared {
+    fn show(&self, sent: bool, message: &[u8]) {
+        if let Some(tap) = &self.api.tap {
+            tap.show(*self.link.caller(), sent, message);
+        }
     }
 }
 
@@ -114,17 +123,16 @@ impl Work {
         write(&mut out);
         Self::Done(Some(out.freeze()))
     }
-}
 
-impl Future for Exchange {
-    type Output = Option<Bytes>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let Self { shared, work } = &mut *self;
-        match work {
-            Work::Done(answer) => Poll::Ready(answer.take()),
-            Work::Call(running) => running.poll(shared.limits.call_timeout, cx),
-            Work::Batch(batch) => batch.poll_unpin(cx).map(|ran| match ran {
+    fn poll(
+        &mut self,
+        limit: Option<CallTimeout>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Bytes>> {
+        match self {
+            Self::Done(answer) => Poll::Ready(answer.take()),
+            Self::Call(running) => running.poll(limit, cx),
+            Self::Batch(batch) => batch.poll_unpin(cx).map(|ran| match ran {
                 Ran::Batch { answers, .. } => answers.map(Bytes::from),
                 Ran::Call { .. } => None,
             }),
@@ -132,8 +140,25 @@ impl Future for Exchange {
     }
 }
 
+impl Future for Exchange {
+    type Output = Option<Bytes>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let Self { shared, work } = &mut *self;
+        let answer = ready!(work.poll(shared.limits.call_timeout, cx));
+        if let Some(answer) = &answer {
+            shared.show(true, answer);
+        }
+        Poll::Ready(answer)
+    }
+}
+
 impl Running {
-    fn poll(&mut self, limit: Option<CallTimeout>, cx: &mut TaskContext<'_>) -> Poll<Option<Bytes>> {
+    fn poll(
+        &mut self,
+        limit: Option<CallTimeout>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Bytes>> {
         let finished = match self.call.poll_unpin(cx) {
             Poll::Ready(finished) => finished,
             Poll::Pending => {
@@ -153,7 +178,9 @@ fn answer(id: &str, finished: Finished) -> Bytes {
     let outcome = match &finished {
         Finished::Value(outcome) => outcome.as_deref(),
         // The link says that there are no subscriptions here.
-        Finished::Opened(_) => return answer(id, Finished::Value(Err(RpcError::no_notifications()))),
+        Finished::Opened(_) => {
+            return answer(id, Finished::Value(Err(RpcError::no_notifications())));
+        }
     };
     let mut out = BytesMut::with_capacity(outcome.map_or(0, <[u8]>::len) + id.len() + ENVELOPE);
     message::write_response(&mut out, id, outcome.map_err(|error| error));

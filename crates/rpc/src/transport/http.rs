@@ -20,7 +20,6 @@ mod layers;
 mod places;
 mod service;
 
-
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::Router;
@@ -90,8 +89,7 @@ impl HttpListener {
     ///
     /// [`StartError::Listen`] when the system refuses, or does not know the name.
     pub(crate) async fn bind(endpoint: &'static str, address: &str) -> Result<Self, StartError> {
-        let failed =
-            |source| StartError::Listen { endpoint, address: address.to_owned(), source };
+        let failed = |source| StartError::Listen { endpoint, address: address.to_owned(), source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address })

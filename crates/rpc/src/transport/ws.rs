@@ -12,7 +12,6 @@
 
 pub(crate) mod upgrade;
 
-
 use std::{
     fmt,
     future::poll_fn,
@@ -46,7 +45,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{alarm::Alarm, http::WsEndpoint};
+use super::{alarm::Alarm, http::WsEndpoint, stream::CloseOnDrop};
 use crate::{
     Caller, RpcError, TransportKind,
     link::Link,
@@ -66,6 +65,7 @@ pub(crate) async fn run<S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let link = Arc::new(Link::new(Caller::new(TransportKind::Ws, remote), true, true));
+    let _closed = CloseOnDrop(Arc::clone(&link));
     let (api, limits) = (Arc::clone(&endpoint.api), Arc::clone(&endpoint.limits));
     let session = Session::new(Arc::clone(&link), api, limits, true);
     let mut socket = Socket::new(socket, read, session, endpoint.scan).await;
@@ -145,7 +145,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let socket = Counted { socket, written: 0 };
         let read = read.into();
         Self {
-            ws: WebSocketStream::from_partially_read(socket, read, Role::Server, Some(config)).await,
+            ws: WebSocketStream::from_partially_read(socket, read, Role::Server, Some(config))
+                .await,
             session,
             limits,
             phase: Phase::Open,
@@ -358,9 +359,9 @@ enum Wrote {
 impl End {
     fn close_code(&self) -> CloseCode {
         match self {
-            Self::Failed(tungstenite::Error::Capacity(CapacityError::MessageTooLong { .. })) => {
-                CloseCode::Size
-            }
+            Self::Failed(tungstenite::Error::Capacity(CapacityError::MessageTooLong {
+                ..
+            })) => CloseCode::Size,
             Self::Failed(tungstenite::Error::Utf8(_)) => CloseCode::Invalid,
             Self::Failed(tungstenite::Error::Protocol(_)) => CloseCode::Protocol,
             Self::Stopped => CloseCode::Away,

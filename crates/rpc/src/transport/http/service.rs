@@ -250,8 +250,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Source: ethereum/go-ethereum:rpc/http.go, `acceptedContentTypes`.
-const ACCEPTED: [&str; 3] =
-    ["application/json", "application/json-rpc", "application/jsonrequest"];
+const ACCEPTED: [&str; 3] = ["application/json", "application/json-rpc", "application/jsonrequest"];
 
 /// So that nothing here depends on which answer is which.
 const _: fn(AnswerBody) = drop;

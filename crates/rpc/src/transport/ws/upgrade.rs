@@ -116,7 +116,8 @@ mod tests {
             ("13", "no key", UpgradeError::Key),
             ("13", "", UpgradeError::Key),
         ] {
-            let headers = headers(&[("sec-websocket-version", version), ("sec-websocket-key", key)]);
+            let headers =
+                headers(&[("sec-websocket-version", version), ("sec-websocket-key", key)]);
 
             assert_eq!(accept(&headers), Err(expected), "{version} {key}");
         }
