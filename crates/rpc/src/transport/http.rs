@@ -20,6 +20,9 @@ mod layers;
 mod places;
 mod service;
 
+#[cfg(test)]
+mod tests;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::Router;

@@ -12,6 +12,9 @@
 
 pub(crate) mod upgrade;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt,
     future::poll_fn,

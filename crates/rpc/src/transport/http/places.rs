@@ -127,8 +127,8 @@ mod tests {
             idle.close.cancelled().await;
             drop(idle_place);
         };
-        let start = Instant::now();
-        let (_place, ()) = tokio::join!(places.take(&activity()), leaves);
+        let (start, newcomer) = (Instant::now(), activity());
+        let (_place, ()) = tokio::join!(places.take(&newcomer), leaves);
 
         assert!(!busy.close.is_cancelled() && !newer.close.is_cancelled());
         assert!(start.elapsed() >= Duration::from_millis(990), "it idled for a second");
