@@ -53,18 +53,30 @@ impl Access {
 pub(crate) struct Api {
     // bound: what this program registered
     methods: HashMap<String, Method>,
-    /// By namespace and name.
+    /// By namespace.
     // bound: what this program registered
-    subscriptions: HashMap<String, HashMap<String, Method>>,
+    subscriptions: HashMap<String, Subscriptions>,
+    /// For names that are known only when they are asked for.
+    filter: MethodFilter,
     /// Subscriptions of all connections of the server together.
     pub(crate) subscribed: Arc<AtomicUsize>,
+}
+
+/// The subscriptions of a namespace.
+#[derive(Default)]
+struct Subscriptions {
+    // bound: what this program registered
+    by_name: HashMap<String, Method>,
+    /// Takes every name that none of them has.
+    any: Option<Method>,
 }
 
 impl Api {
     /// What `access` leaves of `modules`.
     pub(crate) fn new(modules: &[Module], access: &Access, subscribed: Arc<AtomicUsize>) -> Self {
         // bound: what this program registered, here and below
-        let mut api = Self { methods: HashMap::new(), subscriptions: HashMap::new(), subscribed };
+        let (methods, subscriptions) = (HashMap::new(), HashMap::new());
+        let mut api = Self { methods, subscriptions, filter: access.methods.clone(), subscribed };
         let mut listed = BTreeSet::from([RPC.to_owned()]);
         for module in modules.iter().filter(|module| access.lets_through(module)) {
             listed.insert(module.namespace().to_owned());
@@ -83,6 +95,7 @@ impl Api {
             // bound: empty and never filled, both
             methods: HashMap::new(),
             subscriptions: HashMap::new(),
+            filter: MethodFilter::default(),
             subscribed: Arc::default(),
         }
     }
@@ -98,8 +111,12 @@ impl Api {
         for (name, subscription) in module.subscriptions() {
             if filter.allows_subscription(&format!("{namespace}_subscribe"), name) {
                 let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
-                of_namespace.insert(name.clone(), Arc::clone(subscription));
+                of_namespace.by_name.insert(name.clone(), Arc::clone(subscription));
             }
+        }
+        if let Some(any) = module.any_subscription() {
+            let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
+            of_namespace.any = Some(Arc::clone(any));
         }
     }
 
@@ -133,8 +150,12 @@ impl Api {
     ) -> Result<Work, RpcError> {
         let name = params::subscription_name(params)?;
         check_name(&name)?;
-        let of_namespace = self.subscriptions.get(namespace);
-        let found = of_namespace.and_then(|names| names.get(&name).or_else(|| names.get(ANY)));
+        let found = self.subscriptions.get(namespace).and_then(|of_namespace| {
+            let any = of_namespace.any.as_ref();
+            let allowed =
+                || self.filter.allows_subscription(&format!("{namespace}_subscribe"), &name);
+            of_namespace.by_name.get(&name).or_else(|| any.filter(|_| allowed()))
+        });
         match found {
             Some(found) => found(context, params),
             None => Err(RpcError::no_subscription(&name, namespace)),
@@ -211,9 +232,6 @@ pub(crate) fn ready(outcome: Result<Vec<u8>, RpcError>) -> Work {
 
 /// The namespace that is always there.
 pub(crate) const RPC: &str = "rpc";
-
-/// The subscription that takes every name no other has; only typed modules register it.
-pub(crate) const ANY: &str = "*";
 
 /// How long the name of a method or subscription may be, in bytes.
 ///
