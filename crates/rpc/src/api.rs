@@ -28,6 +28,7 @@ use crate::{
     access::{Entrance, MethodFilter, Modules},
     module::{Method, Reply, Work},
     params,
+    tap::Tap,
 };
 
 /// Who may call what at an endpoint.
@@ -60,6 +61,8 @@ pub(crate) struct Api {
     filter: MethodFilter,
     /// Subscriptions of all connections of the server together.
     pub(crate) subscribed: Arc<AtomicUsize>,
+    /// Sees every message of every connection.
+    pub(crate) tap: Option<Tap>,
 }
 
 /// The subscriptions of a namespace.
@@ -76,7 +79,8 @@ impl Api {
     pub(crate) fn new(modules: &[Module], access: &Access, subscribed: Arc<AtomicUsize>) -> Self {
         // bound: what this program registered, here and below
         let (methods, subscriptions) = (HashMap::new(), HashMap::new());
-        let mut api = Self { methods, subscriptions, filter: access.methods.clone(), subscribed };
+        let filter = access.methods.clone();
+        let mut api = Self { methods, subscriptions, filter, subscribed, tap: None };
         let mut listed = BTreeSet::from([RPC.to_owned()]);
         for module in modules.iter().filter(|module| access.lets_through(module)) {
             listed.insert(module.namespace().to_owned());
@@ -97,6 +101,7 @@ impl Api {
             subscriptions: HashMap::new(),
             filter: MethodFilter::default(),
             subscribed: Arc::default(),
+            tap: None,
         }
     }
 

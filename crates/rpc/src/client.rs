@@ -23,7 +23,7 @@ pub(crate) mod subscription;
 mod typed;
 mod ws;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{ffi::OsStr, fmt, sync::Arc, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -74,8 +74,8 @@ pub(crate) type Answer = Box<RawValue>;
 type EncodedCalls = Vec<(String, Option<Vec<u8>>)>;
 
 impl Client {
-    /// Connects to `url`: `http://`, `ws://`, or the path of a socket. What more can be said is said to
-    /// [`Self::builder`].
+    /// Connects to `url`: `http://`, `ws://`, or the path of a socket, as text or as a `Path`. What more
+    /// can be said is said to [`Self::builder`].
     ///
     /// A user and a password in the URL are sent, and shown nowhere. Over HTTP nothing is tried before
     /// the first call. A connection that is lost is made again by the next call; a call that was under
@@ -86,7 +86,7 @@ impl Client {
     /// [`ClientError::Scheme`], [`ClientError::Url`] and [`ClientError::Tls`] for what is no address
     /// here, [`ClientError::Http`] when the server refuses a WebSocket, and [`ClientError::Connect`]
     /// when nobody answers within 10 s.
-    pub async fn connect(url: &str) -> Result<Self, ClientError> {
+    pub async fn connect(url: impl AsRef<OsStr>) -> Result<Self, ClientError> {
         Self::builder().connect(url).await
     }
 

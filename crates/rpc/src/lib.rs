@@ -85,20 +85,25 @@
 //! # Modules
 //!
 //! Core modules (no I/O): `access::authority`, `access::cors`, `access::error`, `access::hosts`,
-//! `access::methods`, `access::modules`, `access::origins`, `access::path`, `access::token`, `bytes`,
-//! `message`, `outbox`, `params`, `scan`. `session` is one, too, but for the wakers it is given.
+//! `access::methods`, `access::modules`, `access::origins`, `access::path`, `access::token`,
+//! `admin::argument`, `admin::time`, `bytes`, `message`, `outbox`, `params`, `scan`. `session` is one,
+//! too, but for the wakers it is given.
 //!
 //! # Features
 //!
-//! * `admin` (on): the namespaces `admin`, `net` and `web3` over a `p2p_server::Server`. Without it the
-//!   crate knows nothing of peers.
+//! * `admin` (on): the module `admin`, the namespaces `admin`, `net` and `web3` over a
+//!   `p2p_server::Server`. Without it the crate knows nothing of peers, and still has [`web3`].
 
 mod access;
+#[cfg(feature = "admin")]
+pub mod admin;
 mod api;
 mod bytes;
 mod client;
 mod context;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod link;
 mod message;
 mod module;
@@ -108,7 +113,9 @@ mod pubsub;
 mod scan;
 mod server;
 mod session;
+mod tap;
 mod transport;
+mod web3;
 
 pub use crate::{
     access::{
@@ -119,10 +126,15 @@ pub use crate::{
     client::{BatchRequest, Client, ClientBuilder, ClientError, Subscription},
     context::{Caller, Context, TransportKind},
     error::{Result, RpcError, code},
-    module::{AnyMethod, Handler, Module, ModuleError, SubscriptionHandler, WithContext},
+    module::{
+        AnyMethod, Handler, HandlerOf, Module, ModuleError, SubscriptionHandler,
+        SubscriptionHandlerOf, WithContext,
+    },
     params::Params,
     pubsub::{IntoNotifications, Notifier, Pushed, SubscriptionClosed},
     server::{Limits, Server, ServerBuilder, StartError},
+    tap::TapEvent,
+    web3::web3,
 };
 
 /// Runs the example of the README.

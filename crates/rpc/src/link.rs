@@ -40,6 +40,7 @@ use crate::{
     client::{Answer, subscription::Inbox},
     message,
     outbox::Outbox,
+    tap::Tap,
 };
 
 /// See the module's comment.
@@ -127,6 +128,11 @@ impl Link {
             pushed: AtomicUsize::new(0),
             subscribed: Arc::default(),
         }
+    }
+
+    /// Shows every call of ours to `tap` from now on.
+    pub(crate) fn set_tap(&self, tap: Tap) {
+        self.lock().out.set_tap(tap, self.caller);
     }
 
     pub(crate) fn caller(&self) -> &Caller {

@@ -17,7 +17,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-pub use self::handler::{Handler, SubscriptionHandler, WithContext};
+pub use self::handler::{
+    Handler, HandlerOf, SubscriptionHandler, SubscriptionHandlerOf, WithContext,
+};
 use crate::{Context, RpcError, pubsub::Notifications};
 
 /// A method as the dispatcher sees it: reads the arguments and, if they are right, gives the work.
@@ -100,6 +102,35 @@ impl Module {
         self
     }
 
+    /// Adds a method of an object, as [`Self::method`] does: the handler gets a clone of the object
+    /// before its arguments. What is not named is not exposed, whatever else the object can do.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    /// use rpc::Module;
+    ///
+    /// #[derive(Clone, Default)]
+    /// struct Counter(Arc<AtomicU64>);
+    ///
+    /// impl Counter {
+    ///     async fn add(self, n: u64) -> rpc::Result<u64> {
+    ///         Ok(self.0.fetch_add(n, Ordering::Relaxed) + n)
+    ///     }
+    /// }
+    ///
+    /// let module = Module::new("foo").method_of(&Counter::default(), "add", Counter::add);
+    /// ```
+    #[must_use]
+    pub fn method_of<O: Clone, M>(
+        mut self,
+        object: &O,
+        name: &str,
+        handler: impl HandlerOf<O, M>,
+    ) -> Self {
+        self.methods.insert(name.to_owned(), handler.bind(object.clone()).0);
+        self
+    }
+
     /// Adds a subscription: `<namespace>_subscribe` with `name` as its first argument.
     ///
     /// The handler returns a stream, which is read as fast as the client takes it; see
@@ -108,6 +139,19 @@ impl Module {
     #[must_use]
     pub fn subscription<M>(mut self, name: &str, handler: impl SubscriptionHandler<M>) -> Self {
         self.subscriptions.insert(name.to_owned(), handler.into_subscription().0);
+        self
+    }
+
+    /// Adds a subscription of an object, as [`Self::subscription`] does: the handler gets a clone of the
+    /// object before its arguments.
+    #[must_use]
+    pub fn subscription_of<O: Clone, M>(
+        mut self,
+        object: &O,
+        name: &str,
+        handler: impl SubscriptionHandlerOf<O, M>,
+    ) -> Self {
+        self.subscriptions.insert(name.to_owned(), handler.bind(object.clone()).0);
         self
     }
 

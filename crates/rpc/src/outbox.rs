@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 
 use ::bytes::{Buf as _, Bytes, BytesMut};
 
+use crate::{Caller, tap::Tap};
+
 /// See the module's comment.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -17,19 +19,29 @@ pub(crate) struct Outbox {
     // bound: one for each message in `bytes`, which the session bounds
     lengths: VecDeque<usize>,
     framed: bool,
+    /// Sees each message when it is added, and whom it goes to.
+    tap: Option<(Tap, Caller)>,
 }
 
 impl Outbox {
     /// Empty. `framed` for a transport that carries messages rather than bytes.
     pub(crate) fn new(framed: bool) -> Self {
         // bound: see the field
-        Self { bytes: BytesMut::new(), lengths: VecDeque::new(), framed }
+        Self { bytes: BytesMut::new(), lengths: VecDeque::new(), framed, tap: None }
+    }
+
+    /// Shows every message to `tap` from now on.
+    pub(crate) fn set_tap(&mut self, tap: Tap, caller: Caller) {
+        self.tap = Some((tap, caller));
     }
 
     /// Adds the message that `write` writes.
     pub(crate) fn message(&mut self, write: impl FnOnce(&mut BytesMut)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
+        if let Some((tap, caller)) = &self.tap {
+            tap.show(*caller, true, self.bytes.get(start..).unwrap_or_default());
+        }
         if self.framed {
             self.lengths.push_back(self.bytes.len().saturating_sub(start));
         } else {

@@ -132,9 +132,14 @@ impl Session {
         limits: Arc<SessionLimits>,
         framed: bool,
     ) -> Self {
+        let mut out = Outbox::new(framed);
+        if let Some(tap) = &api.tap {
+            out.set_tap(tap.clone(), *link.caller());
+            link.set_tap(tap.clone());
+        }
         Self {
             shared: Shared { link, api, limits },
-            out: Outbox::new(framed),
+            out,
             // bound: see the fields
             running: FuturesUnordered::new(),
             waiting: VecDeque::new(),
@@ -145,6 +150,9 @@ impl Session {
 
     /// Takes one complete JSON value, without white space around it.
     pub(crate) fn receive(&mut self, input: Input<'_>, cx: &mut TaskContext<'_>) {
+        if let Some(tap) = &self.shared.api.tap {
+            tap.show(*self.shared.link.caller(), false, input.bytes());
+        }
         if input.bytes().starts_with(b"[") {
             self.receive_batch(input.into_owned(), cx);
             return;

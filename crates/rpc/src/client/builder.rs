@@ -1,6 +1,7 @@
 //! What a client may be told before it connects.
 
 use std::{
+    ffi::OsStr,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -90,14 +91,18 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// As [`Client::connect`], and [`ClientError::Header`].
-    pub async fn connect(mut self, url: &str) -> Result<Client, ClientError> {
+    pub async fn connect(mut self, url: impl AsRef<OsStr>) -> Result<Client, ClientError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
         let identity = std::mem::take(&mut self.identity);
+        // What is not Unicode can only be a path.
+        let url = url.as_ref();
+        let path = Target::Ipc(PathBuf::from(url));
+        let url = url.to_str().unwrap_or_default();
         let tls = |instead| ClientError::Tls { url: without_password(url), instead };
         let target = match scheme_of(url).as_deref() {
-            None => Target::Ipc(PathBuf::from(url)),
+            None => path,
             Some("ws") => Target::Ws(Box::new(Endpoint::parse(url, identity)?)),
             Some("http") => {
                 let endpoint = Endpoint::parse(url, identity)?;

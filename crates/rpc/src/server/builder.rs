@@ -6,9 +6,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Limits, Running, Server, StartError};
 use crate::{
-    Module,
+    Module, TapEvent,
     access::MethodFilter,
     api::{Access, Api},
+    tap::Tap,
     transport::ipc::IpcListener,
 };
 
@@ -20,6 +21,7 @@ pub struct ServerBuilder {
     methods: MethodFilter,
     limits: Limits,
     ipc: Option<PathBuf>,
+    tap: Option<Tap>,
 }
 
 impl ServerBuilder {
@@ -56,6 +58,15 @@ impl ServerBuilder {
         self
     }
 
+    /// Shows every message that comes and goes to `hook`, on every transport. Not by default.
+    ///
+    /// Called in the task of the connection, before a message is looked at or sent: it must not block,
+    /// and a panic in it ends the connection. What is not JSON is no message.
+    pub fn tap(mut self, hook: impl Fn(TapEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.tap = Some(Tap(Arc::new(hook)));
+        self
+    }
+
     /// Binds everything and starts to serve.
     ///
     /// # Errors
@@ -69,8 +80,11 @@ impl ServerBuilder {
         let listener = self.ipc.as_deref().map(IpcListener::bind).transpose()?;
 
         let subscribed = Arc::default();
-        let api =
-            |access: &Access| Arc::new(Api::new(&self.modules, access, Arc::clone(&subscribed)));
+        let api = |access: &Access| {
+            let mut api = Api::new(&self.modules, access, Arc::clone(&subscribed));
+            api.tap = self.tap.clone();
+            Arc::new(api)
+        };
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let ipc_path = listener.as_ref().map(IpcListener::path);

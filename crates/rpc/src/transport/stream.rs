@@ -40,6 +40,7 @@ pub(crate) async fn run<S>(
 ) where
     S: AsyncRead + AsyncWrite,
 {
+    let _closed = CloseOnDrop(Arc::clone(&link));
     let mut socket = pin!(socket);
     let mut connection = Connection::new(session, limits);
     let mut stopped = pin!(stop.cancelled());
@@ -59,6 +60,16 @@ pub(crate) async fn run<S>(
         std::future::poll_fn(|cx| socket.as_mut().poll_shutdown(cx)),
     )
     .await;
+}
+
+/// However a connection's task ends, by a panic in a tap or with its runtime: nobody waits for answers
+/// that cannot come.
+struct CloseOnDrop(Arc<Link>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close("the connection's task has ended");
+    }
 }
 
 /// Why a connection ended.
@@ -267,12 +278,14 @@ impl Connection {
 
     /// The other side has closed its half.
     fn ended(&mut self, cx: &mut Context<'_>) {
-        match self.scanner.finish(&self.input) {
-            Ok(Some(range)) => self.take_value(range, cx),
-            Ok(None) => {}
-            Err(error) => {
-                self.refuse(RpcError::parse(error.to_string()));
-                return;
+        loop {
+            match self.scanner.finish(&self.input) {
+                Ok(Some(range)) => self.take_value(range, cx),
+                Ok(None) => break,
+                Err(error) => {
+                    self.refuse(RpcError::parse(error.to_string()));
+                    return;
+                }
             }
         }
         self.session.end_subscriptions();
