@@ -1,5 +1,6 @@
 //! A connection as a client without any library has it.
 
+use futures_util::FutureExt as _;
 use rpc::Server;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 
@@ -74,6 +75,13 @@ impl Wire {
                 stream.consume(taken);
                 taken > 0
             }
+        }
+    }
+
+    /// Whether the connection is open and nothing has come.
+    pub fn is_silent(&mut self) -> bool {
+        match self {
+            Self::Stream(stream) => stream.fill_buf().now_or_never().is_none(),
         }
     }
 
