@@ -102,6 +102,8 @@ mod bytes;
 mod client;
 mod context;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod link;
 mod message;
 mod module;

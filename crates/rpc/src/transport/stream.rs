@@ -276,12 +276,14 @@ impl Connection {
 
     /// The other side has closed its half.
     fn ended(&mut self, cx: &mut Context<'_>) {
-        match self.scanner.finish(&self.input) {
-            Ok(Some(range)) => self.take_value(range, cx),
-            Ok(None) => {}
-            Err(error) => {
-                self.refuse(RpcError::parse(error.to_string()));
-                return;
+        loop {
+            match self.scanner.finish(&self.input) {
+                Ok(Some(range)) => self.take_value(range, cx),
+                Ok(None) => break,
+                Err(error) => {
+                    self.refuse(RpcError::parse(error.to_string()));
+                    return;
+                }
             }
         }
         self.session.end_subscriptions();

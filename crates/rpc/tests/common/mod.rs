@@ -1,6 +1,6 @@
 //! What the tests of dialogues share: a server to talk to, and a wire to talk over.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 pub mod service;
 pub mod wire;
