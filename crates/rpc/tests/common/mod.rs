@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+#[cfg(feature = "admin")]
+pub mod node;
 pub mod service;
 pub mod wire;
 

@@ -11,6 +11,8 @@
 //!           closed               the end of the stream
 //! ```
 
+#![allow(clippy::print_stdout, reason = "whoever looks for a fault wants to know where")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod nodes;

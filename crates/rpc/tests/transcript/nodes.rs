@@ -37,8 +37,8 @@ pub(crate) struct Nodes {
 impl Nodes {
     pub(crate) async fn start(first: &Described, second: &Described) -> Self {
         let described = [first, second];
-        let foo = Foo::default();
-        let first = first.builder().message_events(true).protocol(foo.clone());
+        let capability = Foo::default();
+        let first = first.builder().message_events(true).protocol(capability.clone());
         let first = first.start().await.expect("the first node starts");
         let second = second.builder().protocol(echo()).start().await.expect("the second starts");
         let place = |described: &Described, server: &p2p_server::Server| {
@@ -48,7 +48,7 @@ impl Nodes {
         let places = [place(described[0], &first), place(described[1], &second)];
         let api = AdminApi::new(first.clone());
         let debug = Module::new("debug").allow_empty();
-        let modules = vec![api.admin(), api.web3(), debug, service::foo(), foo.module()];
+        let modules = vec![api.admin(), api.web3(), debug, service::foo(), capability.module()];
         Self { first, second, places, modules }
     }
 
@@ -145,8 +145,8 @@ impl Protocol for Foo {
         peer: Peer,
         mut messages: MsgChannel,
     ) -> BoxFuture<'static, Result<(), ProtocolError>> {
-        let foo = self.clone();
-        foo.state().senders.insert(peer.id(), messages.sender());
+        let own = self.clone();
+        own.state().senders.insert(peer.id(), messages.sender());
         async move {
             while let Ok(message) = messages.recv().await {
                 let received = || Received {
@@ -154,9 +154,9 @@ impl Protocol for Foo {
                     code: message.code,
                     payload: Bytes(message.payload.to_vec()),
                 };
-                foo.state().listeners.retain(|listener| listener.send(&received()).is_ok());
+                own.state().listeners.retain(|listener| listener.send(&received()).is_ok());
             }
-            foo.state().senders.remove(&peer.id());
+            own.state().senders.remove(&peer.id());
             Ok(())
         }
         .boxed()
