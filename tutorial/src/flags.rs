@@ -23,7 +23,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
 
-    /// Show the bytes that nodes send, with keys and a seed that are the same in every run
+    /// Show what crosses the wire: bytes between nodes, with keys and a seed that are the same in
+    /// every run, and the text of RPC messages
     #[arg(long)]
     pub(crate) wire: bool,
 }

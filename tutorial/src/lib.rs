@@ -11,6 +11,7 @@
 mod flags;
 mod log;
 mod nodes;
+mod remote;
 mod wire;
 
 use std::sync::LazyLock;
@@ -24,6 +25,8 @@ pub use crate::flags::listen_addr;
 pub use crate::nodes::{
     client_name, next_event, peer_list, say_started, server, wait_for_peer_count,
 };
+pub use crate::remote::{refused, rpc_server, say_notification, socket_in};
+pub use crate::wire::show_message;
 
 /// Reads the flags, sets the log up and starts the clock. The first line of every chapter.
 pub fn init() {
@@ -66,9 +69,13 @@ pub fn value(value: &impl serde::Serialize) -> Value {
 
 /// Says that a peer event was received, with the members it has in go-ethereum's JSON.
 pub fn say_event(node: &str, event: &PeerEvent) {
-    let event = json!(event);
+    say_members(node, "received peerevent", &json!(event));
+}
+
+/// Says something with the members of an event as its fields.
+fn say_members(node: &str, message: &str, event: &Value) {
     let member = |name: &&'static str| Some((*name, event.get(name)?.clone()));
-    say(Some(node), "received peerevent", EVENT_MEMBERS.iter().filter_map(member).collect());
+    say(Some(node), message, EVENT_MEMBERS.iter().filter_map(member).collect());
 }
 
 /// Waits for a future, but not past the chapter's deadline; `what` is what it waits for.

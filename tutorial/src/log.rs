@@ -155,9 +155,15 @@ impl Visit for Line {
 /// A text as it is, where nobody can mistake its end; anything else as JSON.
 fn shown(value: &Value) -> String {
     let plain = |text: &&str| {
-        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "=\"".contains(c))
+        let one_word = !text.contains(|c: char| c.is_whitespace() || "=\"".contains(c));
+        !text.is_empty() && one_word || is_object(text)
     };
     value.as_str().filter(plain).map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Whether a text is a JSON object, which ends where its brace is closed.
+fn is_object(text: &str) -> bool {
+    text.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 fn colour_of(level: Level) -> &'static str {
@@ -186,6 +192,8 @@ mod tests {
             (json!("too many peers"), "\"too many peers\""),
             (json!("a=b"), "\"a=b\""),
             (json!("\""), "\"\\\"\""),
+            (json!("{\"id\": 1}"), "{\"id\": 1}"),
+            (json!("{\"id\": 1"), "\"{\\\"id\\\": 1\""),
             (json!(""), "\"\""),
             (json!(7), "7"),
             (json!([{"id": "ab"}]), "[{\"id\":\"ab\"}]"),

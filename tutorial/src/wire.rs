@@ -1,4 +1,5 @@
-//! `--wire`: what the nodes send, byte by byte, and the same bytes in every run.
+//! `--wire`: what the nodes send, byte by byte, and the same bytes in every run; and what RPC
+//! clients and servers say to each other.
 //!
 //! Nothing here is secret any more: keys, and all that is drawn at random, come from the node's
 //! name. The bytes in the book are from such runs.
@@ -6,6 +7,7 @@
 use enode::SecretKey;
 use p2p_server::{ServerBuilder, TapEvent, TapKind};
 
+use crate::flags::FLAGS;
 use crate::{say, value};
 
 /// The key of this node, one digit repeated.
@@ -37,6 +39,14 @@ fn say_sent(node: &str, event: &TapEvent) {
     }
     fields.push(("bytes", value(&const_hex::encode(&event.wire))));
     say(Some(node), "sent", fields);
+}
+
+/// Shows a message of an RPC server, if the command line asks for it.
+pub fn show_message(event: rpc::TapEvent<'_>) {
+    if FLAGS.wire {
+        let from = if event.sent { "server" } else { "client" };
+        say!("RPC message", from = from, text = event.text);
+    }
 }
 
 fn number(node: &str) -> u64 {

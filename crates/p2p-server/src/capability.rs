@@ -20,7 +20,7 @@
 
 use std::{fmt, sync::Arc};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A protocol's name and version, as announced in the hello: `foo/42`.
 ///
@@ -69,6 +69,19 @@ impl fmt::Debug for Capability {
 impl Serialize for Capability {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Capability {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // A name may have a slash in it.
+        let parts = text.rsplit_once('/').and_then(|(name, version)| {
+            (!name.is_empty()).then_some((name, version.parse().ok()?))
+        });
+        let (name, version) = parts
+            .ok_or_else(|| D::Error::custom(format!("expected NAME/VERSION, got {text:?}")))?;
+        Ok(Self::new(name, version))
     }
 }
 
@@ -151,6 +164,22 @@ mod tests {
         let offers = offers(list);
         let matches = match_capabilities(&remote, &offers).expect("lengths fit");
         matches.iter().map(|m| (offers[m.index].capability.to_string(), m.offset)).collect()
+    }
+
+    #[test]
+    fn a_capability_is_read_from_the_text_it_is_written_as() {
+        for (name, version) in [("foo", 42), ("a/b", 0)] {
+            let capability = Capability::new(name, version);
+            let text = serde_json::to_string(&capability).expect("plain data");
+
+            assert_eq!(
+                serde_json::from_str::<Capability>(&text).expect("its own form"),
+                capability
+            );
+        }
+        for text in ["\"foo\"", "\"/42\"", "\"foo/\"", "\"foo/-1\"", "\"foo/4294967296\"", "42"] {
+            assert!(serde_json::from_str::<Capability>(text).is_err(), "{text}");
+        }
     }
 
     #[test]

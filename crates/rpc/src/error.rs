@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn an_error_of_a_handler_travels_with_its_text_and_the_general_code() {
         assert_eq!(RpcError::from_handler("Already sent"), RpcError::new(-32_000, "Already sent"));
-        assert_eq!(RpcError::from_handler(std::fmt::Error).code(), -32_000);
+        assert_eq!(RpcError::from_handler(fmt::Error).code(), -32_000);
     }
 
     #[test]

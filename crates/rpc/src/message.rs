@@ -71,7 +71,9 @@ impl<'a> Members<'a> {
         let method = self.method.and_then(text).unwrap_or_default();
         let params = self.params.filter(|params| !is_null(params));
         let id = self.id.filter(|id| !id.get().starts_with(['{', '[']));
-        if !self.version.is_none_or(|version| text(version).is_some_and(|text| text == VERSION)) {
+        // Missing is fine: a client in use misspells it.
+        let is_right = |version| text(version).is_some_and(|text| text == VERSION);
+        if self.version.is_some_and(|version| !is_right(version)) {
             return Message::Invalid { id };
         }
         match (id, method.is_empty()) {
@@ -223,6 +225,17 @@ pub(crate) fn write_call(out: &mut BytesMut, id: u64, method: &str, params: Opti
     write_text(out, method);
     write_params(out, params);
     out.put_u8(b'}');
+}
+
+/// Writes several calls of ours, with rising ids, as one message.
+pub(crate) fn write_batch(out: &mut BytesMut, first: u64, calls: &[(String, Option<Vec<u8>>)]) {
+    let mut separator = b'[';
+    for (id, (method, params)) in (first..).zip(calls) {
+        out.put_u8(separator);
+        write_call(out, id, method, params.as_deref());
+        separator = b',';
+    }
+    out.put_u8(b']');
 }
 
 /// Writes a notification of ours.

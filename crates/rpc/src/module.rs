@@ -10,13 +10,16 @@
 //! with a small letter.
 
 mod handler;
+mod typed;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-pub use self::handler::{Handler, SubscriptionHandler, WithContext};
+pub use self::handler::{
+    Handler, HandlerOf, SubscriptionHandler, SubscriptionHandlerOf, WithContext,
+};
 use crate::{Context, RpcError, pubsub::Notifications};
 
 /// A method as the dispatcher sees it: reads the arguments and, if they are right, gives the work.
@@ -41,8 +44,9 @@ pub(crate) type Work = BoxFuture<'static, Result<Reply, RpcError>>;
 pub(crate) enum Reply {
     /// A result, as JSON.
     Value(Vec<u8>),
-    /// A subscription; it begins once its id has been answered.
-    Subscription(Notifications),
+    /// A subscription; it begins once its id has been answered. It brings its own only if its handler
+    /// had to know it.
+    Subscription { id: Option<String>, values: Notifications },
 }
 
 /// A namespace: methods and subscriptions under one name.
@@ -65,6 +69,8 @@ pub struct Module {
     methods: BTreeMap<String, Method>,
     // bound: what this program registers
     subscriptions: BTreeMap<String, Method>,
+    /// Takes every name that no subscription has.
+    any_subscription: Option<Method>,
 }
 
 impl Module {
@@ -76,6 +82,7 @@ impl Module {
             allow_empty: false,
             methods: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            any_subscription: None,
         }
     }
 
@@ -95,6 +102,35 @@ impl Module {
         self
     }
 
+    /// Adds a method of an object, as [`Self::method`] does: the handler gets a clone of the object
+    /// before its arguments. What is not named is not exposed, whatever else the object can do.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    /// use rpc::Module;
+    ///
+    /// #[derive(Clone, Default)]
+    /// struct Counter(Arc<AtomicU64>);
+    ///
+    /// impl Counter {
+    ///     async fn add(self, n: u64) -> rpc::Result<u64> {
+    ///         Ok(self.0.fetch_add(n, Ordering::Relaxed) + n)
+    ///     }
+    /// }
+    ///
+    /// let module = Module::new("foo").method_of(&Counter::default(), "add", Counter::add);
+    /// ```
+    #[must_use]
+    pub fn method_of<O: Clone, M>(
+        mut self,
+        object: &O,
+        name: &str,
+        handler: impl HandlerOf<O, M>,
+    ) -> Self {
+        self.methods.insert(name.to_owned(), handler.bind(object.clone()).0);
+        self
+    }
+
     /// Adds a subscription: `<namespace>_subscribe` with `name` as its first argument.
     ///
     /// The handler returns a stream, which is read as fast as the client takes it; see
@@ -103,6 +139,19 @@ impl Module {
     #[must_use]
     pub fn subscription<M>(mut self, name: &str, handler: impl SubscriptionHandler<M>) -> Self {
         self.subscriptions.insert(name.to_owned(), handler.into_subscription().0);
+        self
+    }
+
+    /// Adds a subscription of an object, as [`Self::subscription`] does: the handler gets a clone of the
+    /// object before its arguments.
+    #[must_use]
+    pub fn subscription_of<O: Clone, M>(
+        mut self,
+        object: &O,
+        name: &str,
+        handler: impl SubscriptionHandlerOf<O, M>,
+    ) -> Self {
+        self.subscriptions.insert(name.to_owned(), handler.bind(object.clone()).0);
         self
     }
 
@@ -152,8 +201,7 @@ impl Module {
         if self.namespace.is_empty() || self.namespace.contains('_') {
             return Err(ModuleError::Namespace { namespace: namespace() });
         }
-        let nothing = self.methods.is_empty() && self.subscriptions.is_empty();
-        if nothing && !self.allow_empty {
+        if self.is_empty() && !self.allow_empty {
             return Err(ModuleError::Empty { namespace: namespace() });
         }
         let taken = |name: &str| name.is_empty() || RESERVED.contains(&name);
@@ -163,12 +211,20 @@ impl Module {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.methods.is_empty() && self.subscriptions.is_empty() && self.any_subscription.is_none()
+    }
+
     pub(crate) fn methods(&self) -> &BTreeMap<String, Method> {
         &self.methods
     }
 
     pub(crate) fn subscriptions(&self) -> &BTreeMap<String, Method> {
         &self.subscriptions
+    }
+
+    pub(crate) fn any_subscription(&self) -> Option<&Method> {
+        self.any_subscription.as_ref()
     }
 }
 
@@ -204,6 +260,22 @@ pub enum ModuleError {
         /// The namespace.
         namespace: String,
         /// The method.
+        name: String,
+    },
+    /// Nothing of a typed trait is in the namespace that it was given.
+    #[error("no method of the trait begins with {namespace}_; is its namespace another one?")]
+    Typed {
+        /// The namespace.
+        namespace: String,
+    },
+    /// go-ethereum's clients have one method for all subscriptions of a namespace.
+    #[error(
+        "{namespace}_{name} cannot be a subscription; declare it as name = \"subscribe\" => \"subscription\", unsubscribe = \"unsubscribe\", with the name of what is wanted as its first argument"
+    )]
+    TypedSubscription {
+        /// The namespace.
+        namespace: String,
+        /// Its method, without the namespace.
         name: String,
     },
 }

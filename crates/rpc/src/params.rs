@@ -187,7 +187,8 @@ impl<'de> Arguments<'_, 'de> {
 /// What is wrong, without the place in an argument that nobody sees on its own.
 fn cause(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(cause, _)| cause.to_owned())
+    let end = text.rfind(" at line ").unwrap_or(text.len());
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 const NULL: &str = "null";

@@ -7,20 +7,32 @@
 //!                                                  nothing left behind
 //! ```
 
+mod auth;
 mod builder;
 mod error;
+mod http;
 mod limits;
+mod listeners;
+mod ws;
 
 use std::{
     fmt,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::{builder::ServerBuilder, error::StartError, limits::Limits};
+use self::listeners::Addresses;
+pub use self::{
+    auth::AuthConfig,
+    builder::ServerBuilder,
+    error::StartError,
+    http::{HttpConfig, HttpTimeouts},
+    limits::Limits,
+    ws::WsConfig,
+};
 use crate::{Client, api::Api, transport};
 
 /// A running JSON-RPC server. Cheap to clone; dropping the last handle stops it without waiting.
@@ -32,10 +44,10 @@ struct Running {
     everything: Arc<Api>,
     limits: Limits,
     ipc_path: Option<PathBuf>,
+    addresses: Addresses,
     stop: CancellationToken,
     /// Everything that runs for this server.
-    // bound: one for each transport, and one for each caller in process
-    tasks: Mutex<JoinSet<()>>,
+    tasks: TaskTracker,
 }
 
 impl Server {
@@ -52,7 +64,7 @@ impl Server {
             let api = Arc::clone(&running.everything);
             let stop = running.stop.clone();
             let (theirs, ours) = tokio::io::duplex(transport::inproc::PIPE);
-            running.spawn(transport::inproc::serve(ours, api, &running.limits, stop));
+            running.tasks.spawn(transport::inproc::serve(ours, api, &running.limits, stop));
             Some(theirs)
         })
     }
@@ -67,12 +79,28 @@ impl Server {
     {
         let running = &self.0;
         let api = Arc::clone(&running.everything);
-        running.spawn(transport::inproc::serve(stream, api, &running.limits, running.stop.clone()));
+        let stop = running.stop.clone();
+        running.tasks.spawn(transport::inproc::serve(stream, api, &running.limits, stop));
     }
 
     /// Where the socket is, if there is one; an absolute path.
     pub fn ipc_path(&self) -> Option<&Path> {
         self.0.ipc_path.as_deref()
+    }
+
+    /// Where it listens for HTTP, if it does; with the port that was taken for port 0.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.0.addresses.http
+    }
+
+    /// Where it listens for WebSockets, if it does: a port of their own, or that of HTTP.
+    pub fn ws_addr(&self) -> Option<SocketAddr> {
+        self.0.addresses.ws
+    }
+
+    /// Where it listens for those who have a token, if it does.
+    pub fn auth_addr(&self) -> Option<SocketAddr> {
+        self.0.addresses.auth
     }
 
     /// Whether the server still runs.
@@ -82,32 +110,20 @@ impl Server {
 
     /// Stops the server and waits until it has: no listener, no connection, no task is left.
     ///
-    /// Answers that are ready are still sent, for a second at most; calls that run are dropped.
+    /// Answers that are ready are still sent, for a second at most, and over HTTP so are those that
+    /// become ready by then; calls that run are dropped.
     /// Stopping a stopped server does nothing.
     pub async fn stop(&self) {
         self.0.stop.cancel();
-        let mut tasks = std::mem::take(&mut *self.0.tasks());
-        while tasks.join_next().await.is_some() {}
-    }
-}
-
-impl Running {
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks();
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
-    }
-
-    fn tasks(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop.cancel();
         // The tasks end by themselves, and close what they hold.
-        self.tasks().detach_all();
+        self.stop.cancel();
     }
 }
 
@@ -116,6 +132,7 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("running", &self.is_running())
             .field("ipc_path", &self.0.ipc_path)
+            .field("addresses", &self.0.addresses)
             .finish_non_exhaustive()
     }
 }

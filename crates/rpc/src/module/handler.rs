@@ -21,6 +21,20 @@ pub trait SubscriptionHandler<Marker>: Send + Sync + 'static {
     fn into_subscription(self) -> AnyMethod;
 }
 
+/// An async function of an object that can be a method: the object comes before the arguments.
+/// `Marker` tells those; it is always inferred.
+pub trait HandlerOf<Object, Marker>: Send + Sync + 'static {
+    #[doc(hidden)]
+    fn bind(self, object: Object) -> AnyMethod;
+}
+
+/// An async function of an object that can be a subscription: the object comes before the arguments.
+/// `Marker` tells those; it is always inferred.
+pub trait SubscriptionHandlerOf<Object, Marker>: Send + Sync + 'static {
+    #[doc(hidden)]
+    fn bind(self, object: Object) -> AnyMethod;
+}
+
 /// Marks a handler that takes the [`Context`] before its arguments.
 #[derive(Debug)]
 pub struct WithContext<Arguments>(std::marker::PhantomData<fn(Arguments)>);
@@ -91,6 +105,35 @@ macro_rules! handlers {
                 }))
             }
         }
+
+        impl<Function, Object, Out, T, E, $($type),*> HandlerOf<Object, ($($type,)*)> for Function
+        where
+            Function: Fn(Object, $($type),*) -> Out + Send + Sync + 'static,
+            Object: Clone + Send + Sync + 'static,
+            Out: Future<Output = Result<T, E>> + Send + 'static,
+            T: Serialize + 'static,
+            E: Display + 'static,
+            ($($type,)*): Params,
+        {
+            fn bind(self, object: Object) -> AnyMethod {
+                (move |$($name: $type),*| self(object.clone(), $($name),*)).into_method()
+            }
+        }
+
+        impl<Function, Object, Out, T, E, $($type),*> SubscriptionHandlerOf<Object, ($($type,)*)>
+            for Function
+        where
+            Function: Fn(Object, $($type),*) -> Out + Send + Sync + 'static,
+            Object: Clone + Send + Sync + 'static,
+            Out: Future<Output = Result<T, E>> + Send + 'static,
+            T: IntoNotifications,
+            E: Display + 'static,
+            ($($type,)*): Params,
+        {
+            fn bind(self, object: Object) -> AnyMethod {
+                (move |$($name: $type),*| self(object.clone(), $($name),*)).into_subscription()
+            }
+        }
     };
 }
 
@@ -114,5 +157,5 @@ fn subscription<T: IntoNotifications, E: Display + 'static>(
     outcome: Result<T, E>,
 ) -> Result<Reply, RpcError> {
     let stream = outcome.map_err(RpcError::from_handler)?;
-    Ok(Reply::Subscription(stream.into_notifications()))
+    Ok(Reply::Subscription { id: None, values: stream.into_notifications() })
 }

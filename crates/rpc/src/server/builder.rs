@@ -1,19 +1,15 @@
 //! What a server offers, where, and how much of it.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
+use std::{path::PathBuf, sync::Arc};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    AuthConfig, HttpConfig, Limits, Running, Server, StartError, WsConfig,
+    listeners::{Listeners, Offer},
 };
-
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-
-use super::{Limits, Running, Server, StartError};
 use crate::{
-    Module,
-    access::MethodFilter,
-    api::{Access, Api},
-    transport::ipc::IpcListener,
+    Module, TapEvent, access::MethodFilter, api::Access, tap::Tap, transport::ipc::IpcListener,
 };
 
 /// Puts a [`Server`] together.
@@ -24,6 +20,10 @@ pub struct ServerBuilder {
     methods: MethodFilter,
     limits: Limits,
     ipc: Option<PathBuf>,
+    http: Option<HttpConfig>,
+    ws: Option<WsConfig>,
+    auth: Option<AuthConfig>,
+    tap: Option<Tap>,
 }
 
 impl ServerBuilder {
@@ -54,9 +54,37 @@ impl ServerBuilder {
         self
     }
 
+    /// Serves over HTTP. Not by default.
+    pub fn http(mut self, config: HttpConfig) -> Self {
+        self.http = Some(config);
+        self
+    }
+
+    /// Serves over WebSocket, on a port of its own or on that of HTTP. Not by default.
+    pub fn ws(mut self, config: WsConfig) -> Self {
+        self.ws = Some(config);
+        self
+    }
+
+    /// Serves over HTTP and WebSocket to those who have a token, authenticated namespaces included.
+    /// Not by default.
+    pub fn auth(mut self, config: AuthConfig) -> Self {
+        self.auth = Some(config);
+        self
+    }
+
     /// Sets the limits.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Shows every message that comes and goes to `hook`, on every transport. Not by default.
+    ///
+    /// Called in the task of the connection, before a message is looked at or sent: it must not block,
+    /// and a panic in it ends the connection. What is not JSON is no message.
+    pub fn tap(mut self, hook: impl Fn(TapEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.tap = Some(Tap(Arc::new(hook)));
         self
     }
 
@@ -71,23 +99,34 @@ impl ServerBuilder {
             module.check()?;
         }
         let listener = self.ipc.as_deref().map(IpcListener::bind).transpose()?;
-
         let subscribed = Arc::default();
-        let api =
-            |access: &Access| Arc::new(Api::new(&self.modules, access, Arc::clone(&subscribed)));
+        let offer = Offer {
+            modules: &self.modules,
+            methods: &self.methods,
+            limits: &self.limits,
+            subscribed: &subscribed,
+            tap: self.tap.as_ref(),
+        };
+        let (http, ws, auth) = (self.http.as_ref(), self.ws.as_ref(), self.auth.as_ref());
+        let listeners = Listeners::bind(&offer, http, ws, auth).await?;
+
         let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
+        let tasks = TaskTracker::new();
         let ipc_path = listener.as_ref().map(IpcListener::path);
         if let Some(listener) = listener {
-            let access = Access { methods: self.methods.clone(), ..Access::everything() };
-            tasks.spawn(listener.serve(api(&access), self.limits.clone(), stop.clone()));
+            let access = Access { methods: vec![self.methods.clone()], ..Access::everything() };
+            tasks.spawn(listener.serve(offer.reached(&access), self.limits.clone(), stop.clone()));
+        }
+        for (listener, endpoint) in listeners.bound {
+            tasks.spawn(listener.serve(endpoint, stop.clone()));
         }
         let running = Running {
-            everything: api(&Access::everything()),
+            everything: offer.reached(&Access::everything()),
             limits: self.limits.clone(),
             ipc_path,
+            addresses: listeners.addresses,
             stop,
-            tasks: Mutex::new(tasks),
+            tasks,
         };
         Ok(Server(Arc::new(running)))
     }

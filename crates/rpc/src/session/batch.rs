@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     Params, RpcError,
+    api::check_name,
     message::{self, Message},
 };
 
@@ -81,6 +82,7 @@ impl Batch {
     }
 
     fn begin(&mut self, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
+        check_name(method)?;
         if !method.ends_with(UNSUBSCRIBE) {
             return Call::begin(&self.shared, method, params);
         }
@@ -97,7 +99,7 @@ impl Batch {
         let Some(id) = id else { return };
         match finished {
             Finished::Value(outcome) => {
-                let outcome = outcome.as_deref().map_err(|error| error);
+                let outcome = outcome.as_deref();
                 self.size = self.size.saturating_add(outcome.map_or_else(error_size, <[u8]>::len));
                 self.write(|out| message::write_response(out, id, outcome));
             }

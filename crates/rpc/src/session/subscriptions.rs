@@ -78,7 +78,7 @@ impl Subscriptions {
             };
             match value {
                 Some(value) => {
-                    let value = value.as_deref().map_err(|error| error);
+                    let value = value.as_deref();
                     out.message(|out| message::write_subscription(out, &namespace, &id, value));
                 }
                 None => self.stream_ended(id),

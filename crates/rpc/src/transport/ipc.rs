@@ -25,8 +25,8 @@ use interprocess::local_socket::{
     GenericFilePath, ToFsName as _,
     tokio::{Listener, Stream, prelude::*},
 };
-use tokio::{sync::Semaphore, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::stream;
 use crate::{
@@ -80,12 +80,11 @@ impl IpcListener {
         let places = Arc::new(Semaphore::new(limits.ipc_connections));
         let session_limits = Arc::new(super::session_limits(&limits));
         // bound: `ipc_connections`, then a new connection is closed
-        let mut connections = JoinSet::new();
+        let connections = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(_) = connections.join_next() => continue,
                 accepted = self.listener.accept() => accepted,
             };
             let socket = match accepted {
@@ -110,7 +109,8 @@ impl IpcListener {
         }
         // The file goes first: whoever comes now finds nobody rather than silence.
         drop(self);
-        while connections.join_next().await.is_some() {}
+        connections.close();
+        connections.wait().await;
     }
 }
 

@@ -91,7 +91,7 @@ fn options(path: &Path) -> io::Result<ListenerOptions<'_>> {
 }
 
 fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 fn inode_of(path: &Path) -> io::Result<u64> {
