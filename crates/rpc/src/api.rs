@@ -36,8 +36,8 @@ use crate::{
 pub(crate) struct Access {
     /// The namespaces.
     pub(crate) modules: Modules,
-    /// The methods within them.
-    pub(crate) methods: MethodFilter,
+    /// The methods within them: those that every filter lets through.
+    pub(crate) methods: Vec<MethodFilter>,
     /// By which way callers come in; authenticated namespaces are not reached by every one.
     pub(crate) entrance: Entrance,
 }
@@ -45,8 +45,7 @@ pub(crate) struct Access {
 impl Access {
     /// Everything: in process, and over IPC as long as no filter is set.
     pub(crate) fn everything() -> Self {
-        let methods = MethodFilter::default();
-        Self { modules: Modules::all(), methods, entrance: Entrance::Local }
+        Self { modules: Modules::all(), methods: Vec::new(), entrance: Entrance::Local }
     }
 }
 
@@ -92,16 +91,17 @@ impl Api {
         }
     }
 
-    fn add(&mut self, module: &Module, filter: &MethodFilter) {
+    fn add(&mut self, module: &Module, filters: &[MethodFilter]) {
         let namespace = module.namespace();
         for (name, method) in module.methods() {
             let full = format!("{namespace}_{name}");
-            if filter.allows(&full) {
+            if filters.iter().all(|filter| filter.allows(&full)) {
                 self.methods.insert(full, Arc::clone(method));
             }
         }
         for (name, subscription) in module.subscriptions() {
-            if filter.allows_subscription(&format!("{namespace}_subscribe"), name) {
+            let subscribe = format!("{namespace}_subscribe");
+            if filters.iter().all(|filter| filter.allows_subscription(&subscribe, name)) {
                 let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
                 of_namespace.insert(name.clone(), Arc::clone(subscription));
             }
