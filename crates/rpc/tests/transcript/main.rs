@@ -10,6 +10,9 @@
 //!           none_within_seconds  nothing comes before the answer to what is sent next
 //!           closed               the end of the stream
 //! ```
+//!
+//! Recorded over a socket, they are held in process and over IPC, and over WebSocket and HTTP as far as
+//! these can carry them.
 
 #![allow(clippy::print_stdout, reason = "whoever looks for a fault wants to know where")]
 
