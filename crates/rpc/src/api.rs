@@ -53,13 +53,24 @@ impl Access {
 pub(crate) struct Api {
     // bound: what this program registered
     methods: HashMap<String, Method>,
-    /// By namespace and name.
+    /// By namespace.
     // bound: what this program registered
-    subscriptions: HashMap<String, HashMap<String, Method>>,
+    subscriptions: HashMap<String, Subscriptions>,
+    /// For names that are known only when they are asked for.
+    filter: MethodFilter,
     /// Subscriptions of all connections of the server together.
     pub(crate) subscribed: Arc<AtomicUsize>,
     /// Sees every message of every connection.
     pub(crate) tap: Option<Tap>,
+}
+
+/// The subscriptions of a namespace.
+#[derive(Default)]
+struct Subscriptions {
+    // bound: what this program registered
+    by_name: HashMap<String, Method>,
+    /// Takes every name that none of them has.
+    any: Option<Method>,
 }
 
 impl Api {
@@ -67,7 +78,8 @@ impl Api {
     pub(crate) fn new(modules: &[Module], access: &Access, subscribed: Arc<AtomicUsize>) -> Self {
         // bound: what this program registered, here and below
         let (methods, subscriptions) = (HashMap::new(), HashMap::new());
-        let mut api = Self { methods, subscriptions, subscribed, tap: None };
+        let filter = access.methods.clone();
+        let mut api = Self { methods, subscriptions, filter, subscribed, tap: None };
         let mut listed = BTreeSet::from([RPC.to_owned()]);
         for module in modules.iter().filter(|module| access.lets_through(module)) {
             listed.insert(module.namespace().to_owned());
@@ -86,6 +98,7 @@ impl Api {
             // bound: empty and never filled, both
             methods: HashMap::new(),
             subscriptions: HashMap::new(),
+            filter: MethodFilter::default(),
             subscribed: Arc::default(),
             tap: None,
         }
@@ -103,8 +116,12 @@ impl Api {
             let subscribe = format!("{namespace}_subscribe");
             if filters.iter().all(|filter| filter.allows_subscription(&subscribe, name)) {
                 let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
-                of_namespace.insert(name.clone(), Arc::clone(subscription));
+                of_namespace.by_name.insert(name.clone(), Arc::clone(subscription));
             }
+        }
+        if let Some(any) = module.any_subscription() {
+            let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
+            of_namespace.any = Some(Arc::clone(any));
         }
     }
 
@@ -138,8 +155,12 @@ impl Api {
     ) -> Result<Work, RpcError> {
         let name = params::subscription_name(params)?;
         check_name(&name)?;
-        let of_namespace = self.subscriptions.get(namespace);
-        let found = of_namespace.and_then(|names| names.get(&name).or_else(|| names.get(ANY)));
+        let found = self.subscriptions.get(namespace).and_then(|of_namespace| {
+            let any = of_namespace.any.as_ref();
+            let allowed =
+                || self.filter.allows_subscription(&format!("{namespace}_subscribe"), &name);
+            of_namespace.by_name.get(&name).or_else(|| any.filter(|_| allowed()))
+        });
         match found {
             Some(found) => found(context, params),
             None => Err(RpcError::no_subscription(&name, namespace)),
@@ -216,9 +237,6 @@ pub(crate) fn ready(outcome: Result<Vec<u8>, RpcError>) -> Work {
 
 /// The namespace that is always there.
 pub(crate) const RPC: &str = "rpc";
-
-/// The subscription that takes every name no other has; only typed modules register it.
-pub(crate) const ANY: &str = "*";
 
 /// How long the name of a method or subscription may be, in bytes.
 ///

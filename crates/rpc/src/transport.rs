@@ -13,7 +13,10 @@ use futures_util::future::BoxFuture;
 use rand::TryRng as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
-use crate::session::{CallTimeout, SessionLimits};
+use crate::{
+    link::MAX_OUTSTANDING,
+    session::{CallTimeout, SessionLimits},
+};
 
 /// The limits of a connection, from those that the server was given.
 pub(crate) fn session_limits(limits: &crate::Limits) -> SessionLimits {
@@ -29,9 +32,11 @@ pub(crate) fn session_limits(limits: &crate::Limits) -> SessionLimits {
     }
 }
 
-/// What a client grants the server that may call it back.
+/// What a client grants the server that may call it back. The answers to a batch of ours are a batch,
+/// too, and of any size that we may ask for.
 pub(crate) fn client_limits() -> Arc<SessionLimits> {
-    Arc::new(session_limits(&crate::Limits::default()))
+    let limits = session_limits(&crate::Limits::default());
+    Arc::new(SessionLimits { batch_items: MAX_OUTSTANDING, ..limits })
 }
 
 pub(crate) fn timer(after: Duration) -> BoxFuture<'static, ()> {
@@ -41,7 +46,7 @@ pub(crate) fn timer(after: Duration) -> BoxFuture<'static, ()> {
 /// 16 bytes of the system's random source in hexadecimal, without leading zeros.
 ///
 /// Source: ethereum/go-ethereum:rpc/subscription.go, `encodeID`, whose generator is seeded.
-fn subscription_id() -> String {
+pub(crate) fn subscription_id() -> String {
     let mut bytes = [0; 16];
     // The system's source fails where there is none at all; the process's own is as good then.
     if rand::rngs::SysRng.try_fill_bytes(&mut bytes).is_err() {

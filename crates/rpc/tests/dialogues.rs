@@ -40,7 +40,8 @@ async fn hold(wire: &mut Wire, lines: &[&str], ends: bool) {
             expected.add(answer.trim_start_matches("< "));
         }
         // A number is complete when something follows it.
-        wire.send(&format!("{}\n", expected.with_our_ids(request))).await;
+        let request = format!("{}\n", expected.request(request));
+        wire.send(&request).await;
         receive_expected(wire, &mut expected).await;
     }
     if ends {

@@ -46,6 +46,7 @@ pub(crate) async fn run<S>(
     let mut stopped = pin!(stop.cancelled());
     let reason = std::future::poll_fn(|cx| {
         if connection.phase == Phase::Open && stopped.as_mut().poll(cx).is_ready() {
+            connection.session.drain(cx);
             connection.finish(End::Stopped);
         }
         connection.poll(socket.as_mut(), cx)
@@ -184,6 +185,7 @@ impl Connection {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
                     self.session.out.written(count);
+                    self.session.note_written();
                     self.written_since = self.written_since.saturating_add(count);
                 }
                 Poll::Ready(Err(error)) => return Err(error),
@@ -287,6 +289,7 @@ impl Connection {
             }
         }
         self.session.end_subscriptions();
+        self.session.hang_up(&End::Eof.to_string());
         self.phase = Phase::HalfClosed;
         self.set_deadline(HALF_CLOSED);
     }

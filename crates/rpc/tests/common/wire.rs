@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use rpc::Server;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
@@ -113,6 +113,15 @@ impl Wire {
                 taken > 0
             }
             Self::Ws(_) | Self::Http(..) => self.receive().await.is_some(),
+        }
+    }
+
+    /// Whether the connection is open and nothing has come.
+    pub fn is_silent(&mut self) -> bool {
+        match self {
+            Self::Stream(stream) => stream.fill_buf().now_or_never().is_none(),
+            Self::Ws(ws) => ws.next().now_or_never().is_none(),
+            Self::Http(_, answers) => answers.is_empty(),
         }
     }
 
