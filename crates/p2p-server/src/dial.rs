@@ -361,7 +361,8 @@ impl DialScheduler {
         self.statics.values().map(|known| &known.node)
     }
 
-    /// What is known about the attempts at a node; `None` if nothing is.
+    /// What is known about the attempts at a node; `None` if nothing is. Whom the server trusts is
+    /// not known here.
     pub(crate) fn status(&self, id: &NodeId, now: Instant) -> Option<DialStatus> {
         let record = self.record(id);
         let connected = self.peers.contains_key(id);
@@ -374,13 +375,13 @@ impl DialScheduler {
                 && matches!(blocked, Ok(()) | Err(CheckError::PendingInbound))
         });
         Some(DialStatus {
-            node: *id,
             is_static: self.is_static(id),
             connected,
             dialing: self.running.contains_key(id),
             attempts: record.map_or(0, |record| record.attempts),
             last: record.and_then(|record| record.last.clone()),
             next: planned.map(|known| known.record.not_before.max(now)),
+            ..DialStatus::untried(*id)
         })
     }
 

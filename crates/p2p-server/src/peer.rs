@@ -255,7 +255,8 @@ pub struct PeerStats {
     pub ingress_bytes: u64,
     /// Bytes sent, as on the wire.
     pub egress_bytes: u64,
-    /// Messages received and sent, by protocol and code.
+    /// Messages received and sent, by protocol and code. At most 256 codes are told apart; those of
+    /// further ones are counted together for each protocol, as if their code were `u64::MAX`.
     pub messages: BTreeMap<(Capability, u64), (u64, u64)>,
     /// Messages that wait to be sent now.
     pub queued: usize,
@@ -273,7 +274,7 @@ pub(crate) struct Counters {
     /// The queues that wait to be written. Weak, as a handle to a peer keeps nothing alive.
     queues: OnceLock<Vec<Weak<Queue<Outgoing>>>>,
     round_trip: AtomicU64,
-    // bound: MAX_COUNTED codes, further ones are not told apart
+    // bound: MAX_COUNTED codes, further ones are not told apart: one more for each protocol
     messages: Mutex<BTreeMap<(Capability, u64), (u64, u64)>>,
 }
 
@@ -304,9 +305,9 @@ impl Counters {
 
     pub(crate) fn message(&self, capability: &Capability, code: u64, inbound: bool) {
         let mut messages = self.lock();
-        let key = (capability.clone(), code);
+        let mut key = (capability.clone(), code);
         if messages.len() >= MAX_COUNTED && !messages.contains_key(&key) {
-            return;
+            key.1 = OTHER_CODES;
         }
         let (received, sent) = messages.entry(key).or_default();
         let counter = if inbound { received } else { sent };
@@ -384,6 +385,8 @@ fn is_unsafe(c: char) -> bool {
 const MAX_PRINTED: usize = 256;
 /// How many message codes are counted apart for one peer.
 const MAX_COUNTED: usize = 256;
+/// Where the others are counted; no protocol has that many codes.
+const OTHER_CODES: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -430,10 +433,12 @@ mod tests {
             counters.message(&foo, code, true);
         }
         counters.message(&foo, 0, false);
+        counters.message(&foo, MAX_COUNTED as u64, false);
 
         let stats = counters.stats(Duration::ZERO);
 
-        assert_eq!(stats.messages.len(), MAX_COUNTED);
-        assert_eq!(stats.messages[&(foo, 0)], (1, 1));
+        assert_eq!(stats.messages.len(), MAX_COUNTED + 1);
+        assert_eq!(stats.messages[&(foo.clone(), 0)], (1, 1));
+        assert_eq!(stats.messages[&(foo, OTHER_CODES)], (MAX_COUNTED as u64, 1));
     }
 }

@@ -275,9 +275,14 @@ impl Server {
         self.shared().dial_events.subscribe()
     }
 
-    /// What is known about dialing `id`; `None` when nothing is.
+    /// What is known about dialing `id`; `None` when nothing is: it was never dialed, is no peer, and
+    /// was neither added nor trusted.
     pub fn dial_status(&self, id: NodeId) -> Option<DialStatus> {
-        self.shared().core().dial.status(&id, now())
+        let core = self.shared().core();
+        let trusted = core.peers.is_trusted(&id);
+        let known = core.dial.status(&id, now());
+        let known = known.or_else(|| trusted.then(|| DialStatus::untried(id)))?;
+        Some(DialStatus { trusted, ..known })
     }
 
     /// Whether the server still runs.

@@ -116,7 +116,7 @@ async fn the_status_of_a_node_says_what_is_known_of_it() {
 
     let status = server.dial_status(key.node_id()).unwrap();
     assert_eq!((status.node, status.is_static), (key.node_id(), true));
-    assert!(!status.connected && !status.dialing);
+    assert!(!status.connected && !status.dialing && !status.trusted);
     assert_eq!(status.attempts, 1);
     let last = status.last.unwrap();
     assert_eq!(last.stage, DialStage::Connect);
@@ -133,6 +133,24 @@ async fn the_status_of_a_node_says_what_is_known_of_it() {
     assert!(other.dial_status(server.id()).is_none_or(|status| !status.is_static));
     server.stop().await;
     other.stop().await;
+}
+
+#[tokio::test]
+async fn the_status_of_a_node_says_whether_it_is_trusted() {
+    let (key, enode) = unreachable().await;
+    let server = start(builder().protocol(idle_foo())).await;
+
+    server.add_trusted(key.node_id()).unwrap();
+
+    let status = server.dial_status(key.node_id()).expect("it was named");
+    assert!(status.trusted && !status.is_static && !status.connected && !status.dialing);
+    assert_eq!((status.attempts, status.last, status.next), (0, None, None));
+    server.add_peer(enode).unwrap();
+    let status = server.dial_status(key.node_id()).expect("it was added");
+    assert!(status.trusted && status.is_static);
+    server.remove_trusted(key.node_id()).unwrap();
+    assert!(!server.dial_status(key.node_id()).expect("it was added").trusted);
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -36,8 +36,8 @@ use crate::{
 pub(crate) struct Access {
     /// The namespaces.
     pub(crate) modules: Modules,
-    /// The methods within them.
-    pub(crate) methods: MethodFilter,
+    /// The methods within them: those that every filter lets through.
+    pub(crate) methods: Vec<MethodFilter>,
     /// By which way callers come in; authenticated namespaces are not reached by every one.
     pub(crate) entrance: Entrance,
 }
@@ -45,8 +45,7 @@ pub(crate) struct Access {
 impl Access {
     /// Everything: in process, and over IPC as long as no filter is set.
     pub(crate) fn everything() -> Self {
-        let methods = MethodFilter::default();
-        Self { modules: Modules::all(), methods, entrance: Entrance::Local }
+        Self { modules: Modules::all(), methods: Vec::new(), entrance: Entrance::Local }
     }
 }
 
@@ -54,13 +53,24 @@ impl Access {
 pub(crate) struct Api {
     // bound: what this program registered
     methods: HashMap<String, Method>,
-    /// By namespace and name.
+    /// By namespace.
     // bound: what this program registered
-    subscriptions: HashMap<String, HashMap<String, Method>>,
+    subscriptions: HashMap<String, Subscriptions>,
+    /// For names that are known only when they are asked for.
+    filters: Vec<MethodFilter>,
     /// Subscriptions of all connections of the server together.
     pub(crate) subscribed: Arc<AtomicUsize>,
     /// Sees every message of every connection.
     pub(crate) tap: Option<Tap>,
+}
+
+/// The subscriptions of a namespace.
+#[derive(Default)]
+struct Subscriptions {
+    // bound: what this program registered
+    by_name: HashMap<String, Method>,
+    /// Takes every name that none of them has.
+    any: Option<Method>,
 }
 
 impl Api {
@@ -68,7 +78,8 @@ impl Api {
     pub(crate) fn new(modules: &[Module], access: &Access, subscribed: Arc<AtomicUsize>) -> Self {
         // bound: what this program registered, here and below
         let (methods, subscriptions) = (HashMap::new(), HashMap::new());
-        let mut api = Self { methods, subscriptions, subscribed, tap: None };
+        let filters = access.methods.clone();
+        let mut api = Self { methods, subscriptions, filters, subscribed, tap: None };
         let mut listed = BTreeSet::from([RPC.to_owned()]);
         for module in modules.iter().filter(|module| access.lets_through(module)) {
             listed.insert(module.namespace().to_owned());
@@ -87,24 +98,30 @@ impl Api {
             // bound: empty and never filled, both
             methods: HashMap::new(),
             subscriptions: HashMap::new(),
+            filters: Vec::new(),
             subscribed: Arc::default(),
             tap: None,
         }
     }
 
-    fn add(&mut self, module: &Module, filter: &MethodFilter) {
+    fn add(&mut self, module: &Module, filters: &[MethodFilter]) {
         let namespace = module.namespace();
         for (name, method) in module.methods() {
             let full = format!("{namespace}_{name}");
-            if filter.allows(&full) {
+            if filters.iter().all(|filter| filter.allows(&full)) {
                 self.methods.insert(full, Arc::clone(method));
             }
         }
         for (name, subscription) in module.subscriptions() {
-            if filter.allows_subscription(&format!("{namespace}_subscribe"), name) {
+            let subscribe = format!("{namespace}_subscribe");
+            if filters.iter().all(|filter| filter.allows_subscription(&subscribe, name)) {
                 let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
-                of_namespace.insert(name.clone(), Arc::clone(subscription));
+                of_namespace.by_name.insert(name.clone(), Arc::clone(subscription));
             }
+        }
+        if let Some(any) = module.any_subscription() {
+            let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
+            of_namespace.any = Some(Arc::clone(any));
         }
     }
 
@@ -119,9 +136,6 @@ impl Api {
         method: &str,
         params: Option<&RawValue>,
     ) -> Result<Work, RpcError> {
-        if method.len() > MAX_METHOD_NAME {
-            return Err(RpcError::name_too_long(method.len(), MAX_METHOD_NAME));
-        }
         match self.methods.get(method) {
             Some(found) => found(context, params),
             None => Err(RpcError::no_method(method)),
@@ -140,11 +154,14 @@ impl Api {
         params: Option<&RawValue>,
     ) -> Result<Work, RpcError> {
         let name = params::subscription_name(params)?;
-        if name.len() > MAX_METHOD_NAME {
-            return Err(RpcError::name_too_long(name.len(), MAX_METHOD_NAME));
-        }
-        let of_namespace = self.subscriptions.get(namespace);
-        let found = of_namespace.and_then(|names| names.get(&name).or_else(|| names.get(ANY)));
+        check_name(&name)?;
+        let found = self.subscriptions.get(namespace).and_then(|of_namespace| {
+            let any = of_namespace.any.as_ref();
+            let subscribe = || format!("{namespace}_subscribe");
+            let allows = |filter: &MethodFilter| filter.allows_subscription(&subscribe(), &name);
+            let allowed = || self.filters.iter().all(allows);
+            of_namespace.by_name.get(&name).or_else(|| any.filter(|_| allowed()))
+        });
         match found {
             Some(found) => found(context, params),
             None => Err(RpcError::no_subscription(&name, namespace)),
@@ -202,6 +219,18 @@ impl Drop for Place {
     }
 }
 
+/// Refuses a name that nobody gave a method or a subscription.
+///
+/// # Errors
+///
+/// Code −32600 when it is too long.
+pub(crate) fn check_name(name: &str) -> Result<(), RpcError> {
+    match name.len() {
+        ..=MAX_METHOD_NAME => Ok(()),
+        length => Err(RpcError::name_too_long(length, MAX_METHOD_NAME)),
+    }
+}
+
 /// Work that is done before it began.
 pub(crate) fn ready(outcome: Result<Vec<u8>, RpcError>) -> Work {
     std::future::ready(outcome.map(Reply::Value)).boxed()
@@ -209,9 +238,6 @@ pub(crate) fn ready(outcome: Result<Vec<u8>, RpcError>) -> Work {
 
 /// The namespace that is always there.
 pub(crate) const RPC: &str = "rpc";
-
-/// The subscription that takes every name no other has; only typed modules register it.
-pub(crate) const ANY: &str = "*";
 
 /// How long the name of a method or subscription may be, in bytes.
 ///

@@ -11,12 +11,16 @@
 //! Both ends of a connection are alike: a client calls, and so may a server. A call is written into
 //! the buffer at once, under the lock, so that calls made together leave in one write.
 
+mod calls;
+mod waiting;
+
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
 };
@@ -26,6 +30,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
+use self::calls::{Call, Calls};
+pub(crate) use self::{
+    calls::MAX_OUTSTANDING,
+    waiting::{NoAnswer, Waiting},
+};
 use crate::{
     Caller, ClientError, RpcError,
     client::{Answer, subscription::Inbox},
@@ -37,10 +46,21 @@ use crate::{
 /// See the module's comment.
 pub(crate) struct Link {
     caller: Caller,
+    /// Tells connections of this process apart.
+    number: usize,
     /// Over HTTP the other side cannot be called, and nothing can be sent but the answer.
     two_way: bool,
     state: Mutex<State>,
+    /// No call of ours will be answered any more.
+    deaf: AtomicBool,
+    /// The connection is gone.
     closed: AtomicBool,
+    /// Whether anything but `<namespace>_subscription` may be meant for this program.
+    listens: AtomicBool,
+    /// The last of our calls that the session has taken, and the last of which something may have been
+    /// written.
+    taken: AtomicU64,
+    written: AtomicU64,
     /// Wakes the session's task.
     waker: AtomicWaker,
     /// Bytes in the queues of [`Notifier`](crate::Notifier)s.
@@ -51,42 +71,59 @@ pub(crate) struct Link {
 
 struct State {
     out: Outbox,
-    // bound: MAX_OUTSTANDING, then a call is an error
-    outstanding: HashMap<u64, Outstanding>,
+    calls: Calls,
     /// Of a client, by id.
     // bound: one for each subscription that this program made
-    subscriptions: HashMap<String, Arc<Inbox>>,
-    last_id: u64,
+    subscriptions: HashMap<String, Known>,
+    /// Where notifications go that are about no subscription, by method.
+    // bound: one for each method that this program listens to
+    methods: HashMap<String, Arc<Inbox>>,
     closed: Option<Arc<str>>,
     /// Why the other side is about to hang up, in its own words.
     complaint: Option<Arc<str>>,
 }
 
-/// A call of ours that has not been answered.
-struct Outstanding {
-    answer: oneshot::Sender<Result<Answer, ClientError>>,
-    /// Calls of one batch have the same number here.
-    batch: Option<u64>,
-    /// A subscription's values may come right behind its id: its inbox must be there by then.
-    inbox: Option<Arc<Inbox>>,
+/// What becomes of a call.
+pub(crate) type Outcome = Result<Answer, NoAnswer>;
+
+/// A subscription that has been asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Where its values go.
+    pub(crate) inbox: Arc<Inbox>,
+    /// The method that ends it.
+    pub(crate) unsubscribe: String,
+}
+
+/// A subscription that has an id.
+struct Known {
+    asked: Asked,
+    /// The id as the server wrote it: text, or a number.
+    id: Answer,
 }
 
 impl Link {
     pub(crate) fn new(caller: Caller, two_way: bool, framed: bool) -> Self {
+        static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
         let state = State {
             out: Outbox::new(framed),
+            calls: Calls::default(),
             // bound: see the fields, both
-            outstanding: HashMap::new(),
             subscriptions: HashMap::new(),
-            last_id: 0,
+            methods: HashMap::new(),
             closed: None,
             complaint: None,
         };
         Self {
             caller,
+            number: CONNECTIONS.fetch_add(1, Ordering::Relaxed),
             two_way,
             state: Mutex::new(state),
+            deaf: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            listens: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             waker: AtomicWaker::new(),
             pushed: AtomicUsize::new(0),
             subscribed: Arc::default(),
@@ -102,12 +139,23 @@ impl Link {
         &self.caller
     }
 
+    /// A number that no other connection of this process has.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
     pub(crate) fn two_way(&self) -> bool {
         self.two_way
     }
 
+    /// Whether the connection is gone.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether a call could be answered.
+    pub(crate) fn takes_calls(&self) -> bool {
+        !self.deaf.load(Ordering::Acquire)
     }
 
     /// Sends a call; the future gives its answer.
@@ -119,7 +167,7 @@ impl Link {
         self: &Arc<Self>,
         method: &str,
         params: &impl Serialize,
-    ) -> Result<Waiting, ClientError> {
+    ) -> Result<Waiting, NoAnswer> {
         let params = encode_params(params)?;
         self.start(method, params.as_deref(), None)
     }
@@ -133,11 +181,12 @@ impl Link {
         self: &Arc<Self>,
         method: &str,
         params: Option<&[u8]>,
-    ) -> Result<Waiting, ClientError> {
+    ) -> Result<Waiting, NoAnswer> {
         self.start(method, params, None)
     }
 
-    /// Sends the call of a subscription, whose values go to `inbox`.
+    /// Sends the call of a subscription; its answer is the id. An id that the server gave to another
+    /// one, or that is neither text nor a number, is an error.
     ///
     /// # Errors
     ///
@@ -146,28 +195,29 @@ impl Link {
         self: &Arc<Self>,
         method: &str,
         params: Option<&[u8]>,
-        inbox: Arc<Inbox>,
-    ) -> Result<Waiting, ClientError> {
-        self.start(method, params, Some(inbox))
+        asked: Asked,
+    ) -> Result<Waiting, NoAnswer> {
+        self.start(method, params, Some(Box::new(asked)))
     }
 
     fn start(
         self: &Arc<Self>,
         method: &str,
         params: Option<&[u8]>,
-        inbox: Option<Arc<Inbox>>,
-    ) -> Result<Waiting, ClientError> {
+        asked: Option<Box<Asked>>,
+    ) -> Result<Waiting, NoAnswer> {
         let mut state = self.open()?;
-        let id = state.next_id(1)?;
+        let id = state.calls.numbers(1)?;
         let (answer, receiver) = oneshot::channel();
-        state.outstanding.insert(id, Outstanding { answer, batch: None, inbox });
+        let subscribes = asked.is_some();
+        state.calls.insert(id, Call { answer, message: id, batch: false, asked });
         state.out.message(|out| message::write_call(out, id, method, params));
         drop(state);
         self.wake();
-        Ok(Waiting { link: Arc::clone(self), id, receiver })
+        Ok(Waiting { link: Arc::clone(self), id, subscribes, receiver })
     }
 
-    /// Sends several calls as one message. A notification is a call without an answer.
+    /// Sends several calls as one message.
     ///
     /// # Errors
     ///
@@ -175,26 +225,16 @@ impl Link {
     pub(crate) fn batch(
         self: &Arc<Self>,
         calls: &[(String, Option<Vec<u8>>)],
-    ) -> Result<Vec<Waiting>, ClientError> {
+    ) -> Result<Vec<Waiting>, NoAnswer> {
         let mut state = self.open()?;
-        let first = state.next_id(calls.len())?;
+        let first = state.calls.numbers(calls.len())?;
         let mut waiting = Vec::with_capacity(calls.len());
         for id in (first..).take(calls.len()) {
             let (answer, receiver) = oneshot::channel();
-            let outstanding = Outstanding { answer, batch: Some(first), inbox: None };
-            state.outstanding.insert(id, outstanding);
-            waiting.push(Waiting { link: Arc::clone(self), id, receiver });
+            state.calls.insert(id, Call { answer, message: first, batch: true, asked: None });
+            waiting.push(Waiting { link: Arc::clone(self), id, subscribes: false, receiver });
         }
-        state.out.message(|out| {
-            out.extend_from_slice(b"[");
-            for (index, (id, (method, params))) in (first..).zip(calls).enumerate() {
-                if index > 0 {
-                    out.extend_from_slice(b",");
-                }
-                message::write_call(out, id, method, params.as_deref());
-            }
-            out.extend_from_slice(b"]");
-        });
+        state.out.message(|out| message::write_batch(out, first, calls));
         drop(state);
         self.wake();
         Ok(waiting)
@@ -205,7 +245,7 @@ impl Link {
     /// # Errors
     ///
     /// When the connection is closed.
-    pub(crate) fn notify(&self, method: &str, params: Option<&[u8]>) -> Result<(), ClientError> {
+    pub(crate) fn notify(&self, method: &str, params: Option<&[u8]>) -> Result<(), NoAnswer> {
         let mut state = self.open()?;
         state.out.message(|out| message::write_notification(out, method, params));
         drop(state);
@@ -213,15 +253,22 @@ impl Link {
         Ok(())
     }
 
-    fn open(&self) -> Result<MutexGuard<'_, State>, ClientError> {
+    fn open(&self) -> Result<MutexGuard<'_, State>, NoAnswer> {
         if !self.two_way {
-            return Err(ClientError::NotTwoWay);
+            return Err(ClientError::NotTwoWay.into());
         }
         let state = self.lock();
         match &state.closed {
-            Some(reason) => Err(ClientError::Closed { reason: reason.to_string() }),
+            Some(reason) => {
+                Err(NoAnswer::Unsent(ClientError::Closed { reason: reason.to_string() }))
+            }
             None => Ok(state),
         }
+    }
+
+    /// Nobody waits for the answer to this call any more; `false` if it has come.
+    fn give_up(&self, id: u64) -> bool {
+        self.lock().calls.give_up(id)
     }
 
     /// Takes what is to be sent, behind what `out` has already.
@@ -230,92 +277,202 @@ impl Link {
         let mut state = self.lock();
         if !state.out.is_empty() {
             out.append(&mut state.out);
+            self.taken.store(state.calls.last_id(), Ordering::Relaxed);
         }
     }
 
-    /// Hands an answer to whoever waits for it. Answers to nobody are dropped.
+    /// Something of what the session has taken was written, and nobody knows how much of it arrived.
+    pub(crate) fn note_written(&self) {
+        self.written.store(self.taken.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Hands an answer to whoever waits for it, and says which batch it belongs to. Answers to nobody
+    /// are dropped.
     pub(crate) fn answer(
         &self,
         id: &RawValue,
         outcome: Result<&RawValue, &RawValue>,
     ) -> Option<u64> {
         let mut state = self.lock();
-        let found = id.get().parse().ok().and_then(|id: u64| state.outstanding.remove(&id));
-        let Some(Outstanding { answer, batch, inbox }) = found else {
-            if let Err(error) = outcome
-                && message::is_null(id)
-            {
-                state.complaint = Some(RpcError::read(error).message().into());
-            }
-            return None;
-        };
-        let outcome = match outcome {
-            Ok(result) => Ok(result.to_owned()),
-            Err(error) => Err(ClientError::Call(RpcError::read(error))),
-        };
-        if let (Ok(result), Some(inbox)) = (&outcome, inbox)
-            && let Some(id) = message::text(result)
+        let number = id.get().parse().ok();
+        let call = number.and_then(|id| state.calls.answered(id));
+        if call.is_some() {
+            state.complaint = None;
+        } else if let Err(error) = outcome
+            && message::is_null(id)
         {
-            state.subscriptions.insert(id.into_owned(), inbox);
+            let error = RpcError::read(error);
+            state.complaint = Some(error.message().into());
+            state.calls.object(error);
         }
+        let lost = state.calls.settle();
+        drop(state);
+        for (call, error) in lost {
+            let _ = call.answer.send(Err(ClientError::Call(error).into()));
+        }
+        let call = call?;
+        let batch = call.batch.then_some(call.message);
+        self.deliver(call, outcome);
+        batch
+    }
+
+    /// Hands the answer on; the subscription that begins with it is known from here on.
+    fn deliver(&self, call: Call, outcome: Result<&RawValue, &RawValue>) {
+        let Call { answer, asked, .. } = call;
+        let outcome = match (outcome, asked) {
+            (Ok(result), None) => Ok(result.to_owned()),
+            (Err(error), _) => Err(ClientError::Call(RpcError::read(error)).into()),
+            (Ok(id), Some(asked)) => match self.begin(id, *asked) {
+                Ok(key) => {
+                    if answer.send(Ok(id.to_owned())).is_err() {
+                        self.unsubscribe(&key);
+                    }
+                    return;
+                }
+                Err(reason) => Err(ClientError::Malformed { reason: reason.to_owned() }.into()),
+            },
+        };
         // The caller may have gone.
         let _ = answer.send(outcome);
-        batch
+    }
+
+    fn begin(&self, id: &RawValue, asked: Asked) -> Result<String, &'static str> {
+        use std::collections::hash_map::Entry;
+        let key = subscription_key(id).ok_or("want text or a number as the subscription's id")?;
+        let key = key.into_owned();
+        match self.lock().subscriptions.entry(key.clone()) {
+            Entry::Occupied(_) => Err("the subscription's id belongs to another one"),
+            Entry::Vacant(place) => {
+                place.insert(Known { asked, id: id.to_owned() });
+                self.listens.store(true, Ordering::Relaxed);
+                Ok(key)
+            }
+        }
     }
 
     /// No more answers will come for this batch.
     pub(crate) fn end_of_batch(&self, batch: u64) {
         let mut state = self.lock();
-        let left: Vec<_> = state
-            .outstanding
-            .extract_if(|_, outstanding| outstanding.batch == Some(batch))
-            .collect();
+        let left = state.calls.take_message(batch);
+        let lost = state.calls.settle();
         drop(state);
-        for (_, outstanding) in left {
-            let _ = outstanding.answer.send(Err(ClientError::MissingAnswer));
+        for call in left {
+            let _ = call.answer.send(Err(ClientError::MissingAnswer.into()));
+        }
+        for (call, error) in lost {
+            let _ = call.answer.send(Err(ClientError::Call(error).into()));
         }
     }
 
-    /// Hands a value of a subscription to its inbox.
-    pub(crate) fn notified(&self, params: Option<&RawValue>) {
-        let Some(params) = params else { return };
-        let Ok(values) = serde_json::from_str::<Values<'_>>(params.get()) else { return };
-        let inbox = self.lock().subscriptions.get(values.subscription.as_ref()).cloned();
-        let Some(inbox) = inbox else { return };
-        let keep = match (values.result, values.error) {
-            (Some(result), _) => inbox.push(result),
-            (None, Some(error)) => inbox.end(ClientError::Call(RpcError::read(error))),
-            (None, None) => true,
-        };
-        if !keep {
-            self.forget(&values.subscription);
+    /// Hands a notification to whoever listens; `false` if it is a call that wants no answer.
+    pub(crate) fn notified(&self, method: &str, params: Option<&RawValue>) -> bool {
+        if method.ends_with(SUBSCRIPTION) {
+            self.value(params);
+            return true;
         }
+        // A server's links, which nobody subscribes over, come no further.
+        if !self.listens.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.value(params) {
+            return true;
+        }
+        let inbox = self.lock().methods.get(method).cloned();
+        let listened = inbox.is_some();
+        if let Some(inbox) = inbox
+            && !inbox.push(params.unwrap_or(RawValue::NULL))
+        {
+            self.lock().methods.remove(method);
+        }
+        listened
+    }
+
+    /// Hands a value of a subscription to its inbox; `false` if it is of none that there is.
+    fn value(&self, params: Option<&RawValue>) -> bool {
+        let Some(params) = params else { return false };
+        let Ok(values) = serde_json::from_str::<Values<'_>>(params.get()) else { return false };
+        let Some(key) = subscription_key(values.subscription) else { return false };
+        let inbox = match self.lock().subscriptions.get(&*key) {
+            Some(known) => Arc::clone(&known.asked.inbox),
+            None => return false,
+        };
+        match (values.result, values.error) {
+            // Too many wait: the server may stop.
+            (Some(result), _) if !inbox.push(result) => self.unsubscribe(&key),
+            (None, Some(error)) => {
+                inbox.end(ClientError::Call(RpcError::read(error)));
+                self.forget(&key);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Hands notifications that are about no subscription to `inbox`, those of one method. Whoever
+    /// listened to it before does so no more.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is closed.
+    pub(crate) fn listen(&self, method: &str, inbox: Arc<Inbox>) -> Result<(), NoAnswer> {
+        self.open()?.methods.insert(method.to_owned(), inbox);
+        self.listens.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Drops a subscription of ours; whatever still comes for it is ignored.
-    pub(crate) fn forget(&self, subscription: &str) {
-        self.lock().subscriptions.remove(subscription);
+    pub(crate) fn forget(&self, key: &str) {
+        self.lock().subscriptions.remove(key);
     }
 
-    /// The connection is gone: whoever waits is told why, and nobody can use it any more.
-    pub(crate) fn close(&self, reason: &str) {
+    /// Drops a subscription of ours and tells the server, whose answer nobody waits for.
+    pub(crate) fn unsubscribe(&self, key: &str) {
+        let mut state = self.lock();
+        let Some(Known { asked, id }) = state.subscriptions.remove(key) else { return };
+        if state.closed.is_some() {
+            return;
+        }
+        let call = state.calls.unwanted();
+        let params = format!("[{}]", id.get());
+        let method = &asked.unsubscribe;
+        state.out.message(|out| message::write_call(out, call, method, Some(params.as_bytes())));
+        drop(state);
+        self.wake();
+    }
+
+    /// No more answers will come: whoever waits for one is told why, and nobody can call any more.
+    /// What the other side asked may still be answered.
+    pub(crate) fn hang_up(&self, reason: &str) {
         let mut state = self.lock();
         if state.closed.is_some() {
             return;
         }
         let reason = state.complaint.take().unwrap_or_else(|| reason.into());
         state.closed = Some(Arc::clone(&reason));
-        self.closed.store(true, Ordering::Release);
-        let outstanding = std::mem::take(&mut state.outstanding);
+        self.deaf.store(true, Ordering::Release);
+        let calls: Vec<_> = state.calls.take_all().collect();
         let subscriptions = std::mem::take(&mut state.subscriptions);
+        let methods = std::mem::take(&mut state.methods);
         drop(state);
         let closed = || ClientError::Closed { reason: reason.to_string() };
-        for call in outstanding.into_values() {
-            let _ = call.answer.send(Err(closed()));
+        let written = self.written.load(Ordering::Relaxed);
+        for call in calls {
+            let no_answer = match call.message > written {
+                true => NoAnswer::Unsent(closed()),
+                false => NoAnswer::Failed(closed()),
+            };
+            let _ = call.answer.send(Err(no_answer));
         }
-        for inbox in subscriptions.into_values() {
+        let inboxes = subscriptions.into_values().map(|known| known.asked.inbox);
+        for inbox in inboxes.chain(methods.into_values()) {
             inbox.end(closed());
         }
+    }
+
+    /// The connection is gone.
+    pub(crate) fn close(&self, reason: &str) {
+        self.hang_up(reason);
+        self.closed.store(true, Ordering::Release);
         self.wake();
     }
 
@@ -346,18 +503,6 @@ impl Link {
     }
 }
 
-impl State {
-    /// The first of `count` new ids.
-    fn next_id(&mut self, count: usize) -> Result<u64, ClientError> {
-        if self.outstanding.len().saturating_add(count) > MAX_OUTSTANDING {
-            return Err(ClientError::TooManyCalls { limit: MAX_OUTSTANDING });
-        }
-        let first = self.last_id.saturating_add(1);
-        self.last_id = self.last_id.saturating_add(count as u64);
-        Ok(first)
-    }
-}
-
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
@@ -367,46 +512,30 @@ impl fmt::Debug for Link {
     }
 }
 
-/// The parameters of a `<namespace>_subscription`.
+/// The parameters of a notification that is about a subscription.
 #[derive(serde::Deserialize)]
-struct Values<'a> {
+pub(crate) struct Values<'a> {
     #[serde(borrow)]
-    subscription: std::borrow::Cow<'a, str>,
+    subscription: &'a RawValue,
+    /// Null is a value like any other.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub(crate) result: Option<&'a RawValue>,
     #[serde(borrow)]
-    result: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
+    pub(crate) error: Option<&'a RawValue>,
 }
 
-/// A call that has been sent. Dropping it gives the call up: its answer is ignored.
-pub(crate) struct Waiting {
-    link: Arc<Link>,
-    id: u64,
-    receiver: oneshot::Receiver<Result<Answer, ClientError>>,
+fn present<'de, D>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    serde::Deserialize::deserialize(deserializer).map(Some)
 }
 
-impl Future for Waiting {
-    type Output = Result<Answer, ClientError>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        use futures_util::FutureExt as _;
-        self.receiver.poll_unpin(cx).map(|answer| {
-            let gone = || ClientError::Closed { reason: "client closed".to_owned() };
-            answer.unwrap_or_else(|_| Err(gone()))
-        })
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if self.receiver.is_terminated() {
-            return;
-        }
-        self.link.lock().outstanding.remove(&self.id);
-    }
+/// What tells a subscription: its id's text, or the digits of its number. Other servers than
+/// go-ethereum's give numbers.
+pub(crate) fn subscription_key(id: &RawValue) -> Option<Cow<'_, str>> {
+    let is_number = || !id.get().is_empty() && id.get().bytes().all(|byte| byte.is_ascii_digit());
+    message::text(id).or_else(|| is_number().then(|| Cow::Borrowed(id.get())))
 }
 
 /// Arguments as they travel: a JSON array, or nothing.
@@ -424,8 +553,8 @@ pub(crate) fn encode_params(params: &impl Serialize) -> Result<Option<Vec<u8>>, 
     }
 }
 
-/// How many calls of ours may wait for answers on one connection.
-const MAX_OUTSTANDING: usize = 16_384;
+/// How the method of a subscription's values ends.
+const SUBSCRIPTION: &str = "_subscription";
 
 /// How many bytes of notifications may wait for a client before the connection is closed.
 const MAX_PUSHED: usize = 8 * 1024 * 1024;

@@ -227,6 +227,17 @@ pub(crate) fn write_call(out: &mut BytesMut, id: u64, method: &str, params: Opti
     out.put_u8(b'}');
 }
 
+/// Writes several calls of ours, with rising ids, as one message.
+pub(crate) fn write_batch(out: &mut BytesMut, first: u64, calls: &[(String, Option<Vec<u8>>)]) {
+    let mut separator = b'[';
+    for (id, (method, params)) in (first..).zip(calls) {
+        out.put_u8(separator);
+        write_call(out, id, method, params.as_deref());
+        separator = b',';
+    }
+    out.put_u8(b']');
+}
+
 /// Writes a notification of ours.
 pub(crate) fn write_notification(out: &mut BytesMut, method: &str, params: Option<&[u8]>) {
     out.put_slice(br#"{"jsonrpc":"2.0","method":"#);

@@ -10,6 +10,7 @@
 //! with a small letter.
 
 mod handler;
+mod typed;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -43,8 +44,9 @@ pub(crate) type Work = BoxFuture<'static, Result<Reply, RpcError>>;
 pub(crate) enum Reply {
     /// A result, as JSON.
     Value(Vec<u8>),
-    /// A subscription; it begins once its id has been answered.
-    Subscription(Notifications),
+    /// A subscription; it begins once its id has been answered. It brings its own only if its handler
+    /// had to know it.
+    Subscription { id: Option<String>, values: Notifications },
 }
 
 /// A namespace: methods and subscriptions under one name.
@@ -67,6 +69,8 @@ pub struct Module {
     methods: BTreeMap<String, Method>,
     // bound: what this program registers
     subscriptions: BTreeMap<String, Method>,
+    /// Takes every name that no subscription has.
+    any_subscription: Option<Method>,
 }
 
 impl Module {
@@ -78,6 +82,7 @@ impl Module {
             allow_empty: false,
             methods: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            any_subscription: None,
         }
     }
 
@@ -196,8 +201,7 @@ impl Module {
         if self.namespace.is_empty() || self.namespace.contains('_') {
             return Err(ModuleError::Namespace { namespace: namespace() });
         }
-        let nothing = self.methods.is_empty() && self.subscriptions.is_empty();
-        if nothing && !self.allow_empty {
+        if self.is_empty() && !self.allow_empty {
             return Err(ModuleError::Empty { namespace: namespace() });
         }
         let taken = |name: &str| name.is_empty() || RESERVED.contains(&name);
@@ -207,12 +211,20 @@ impl Module {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.methods.is_empty() && self.subscriptions.is_empty() && self.any_subscription.is_none()
+    }
+
     pub(crate) fn methods(&self) -> &BTreeMap<String, Method> {
         &self.methods
     }
 
     pub(crate) fn subscriptions(&self) -> &BTreeMap<String, Method> {
         &self.subscriptions
+    }
+
+    pub(crate) fn any_subscription(&self) -> Option<&Method> {
+        self.any_subscription.as_ref()
     }
 }
 
@@ -248,6 +260,22 @@ pub enum ModuleError {
         /// The namespace.
         namespace: String,
         /// The method.
+        name: String,
+    },
+    /// Nothing of a typed trait is in the namespace that it was given.
+    #[error("no method of the trait begins with {namespace}_; is its namespace another one?")]
+    Typed {
+        /// The namespace.
+        namespace: String,
+    },
+    /// go-ethereum's clients have one method for all subscriptions of a namespace.
+    #[error(
+        "{namespace}_{name} cannot be a subscription; declare it as name = \"subscribe\" => \"subscription\", unsubscribe = \"unsubscribe\", with the name of what is wanted as its first argument"
+    )]
+    TypedSubscription {
+        /// The namespace.
+        namespace: String,
+        /// Its method, without the namespace.
         name: String,
     },
 }

@@ -167,7 +167,7 @@ impl Scanner {
         Ok(Scan::Incomplete { discard: start })
     }
 
-    /// Whether the byte behind the limit, if there is one, ends the value rather than prolong it.
+    /// Whether the value is a number that the byte behind the limit ends rather than prolongs.
     fn ends_before(&self, behind: Option<&u8>) -> bool {
         match (self.state, behind) {
             (State::Number(part), Some(&byte)) => {
@@ -179,7 +179,7 @@ impl Scanner {
 
     /// Takes bytes until the value is complete (true) or there are no more (false).
     fn run(&mut self, bytes: &mut &[u8]) -> Result<bool, ScanError> {
-        // A copy that stays in a register: twice as fast.
+        // A copy, which unlike a field stays in a register from byte to byte.
         let mut state = self.state;
         let complete = loop {
             *bytes = match state {
@@ -215,45 +215,32 @@ impl Scanner {
 
     /// The state after a byte.
     fn step(&mut self, state: State, byte: u8) -> Result<State, Refusal> {
-        let refused = |context| Err(Refusal::Syntax(context));
         match state {
-            State::Text => self.in_text(byte),
             State::Value => self.begin_value(State::Value, byte),
             State::FirstElement if byte == b']' => Ok(self.close()),
             State::FirstElement => self.begin_value(State::FirstElement, byte),
+            State::AfterElement => match byte {
+                b',' => Ok(State::Value),
+                b']' => Ok(self.close()),
+                _ => space(State::AfterElement, byte, Context::AfterElement),
+            },
             State::FirstKey | State::Key => match byte {
                 b'"' => Ok(self.open_text(State::Colon)),
                 b'}' if state == State::FirstKey => Ok(self.close()),
-                _ if is_space(byte) => Ok(state),
-                _ => refused(Context::Key),
+                _ => space(state, byte, Context::Key),
             },
             State::Colon => match byte {
                 b':' => Ok(State::Value),
-                _ if is_space(byte) => Ok(State::Colon),
-                _ => refused(Context::AfterKey),
+                _ => space(State::Colon, byte, Context::AfterKey),
             },
             State::AfterMember => match byte {
                 b',' => Ok(State::Key),
                 b'}' => Ok(self.close()),
-                _ if is_space(byte) => Ok(State::AfterMember),
-                _ => refused(Context::AfterMember),
+                _ => space(State::AfterMember, byte, Context::AfterMember),
             },
-            State::AfterElement => match byte {
-                b',' => Ok(State::Value),
-                b']' => Ok(self.close()),
-                _ if is_space(byte) => Ok(State::AfterElement),
-                _ => refused(Context::AfterElement),
-            },
-            State::Escape => match byte {
-                b'b' | b'f' | b'n' | b'r' | b't' | b'\\' | b'/' | b'"' => Ok(State::Text),
-                b'u' => Ok(State::Hex { left: 4 }),
-                _ => refused(Context::Escape),
-            },
-            State::Hex { left } if byte.is_ascii_hexdigit() => match left.saturating_sub(1) {
-                0 => Ok(State::Text),
-                left => Ok(State::Hex { left }),
-            },
-            State::Hex { .. } => refused(Context::Hex),
+            State::Text => self.in_text(byte),
+            State::Escape => in_escape(byte),
+            State::Hex { left } => in_hex(left, byte),
             State::Letter(tail) => match tail.next(byte) {
                 Some(tail) if tail.is_empty() => Ok(State::Text),
                 Some(tail) => Ok(State::Letter(tail)),
@@ -263,10 +250,10 @@ impl Scanner {
             State::Number(part) => match part.next(byte) {
                 Some(part) => Ok(State::Number(part)),
                 None if part.may_end() => Ok(State::NumberEnd),
-                None => refused(part.context()),
+                None => Err(Refusal::Syntax(part.context())),
             },
-            // Nobody steps on: the caller of `run` starts the next value.
-            State::NumberEnd | State::Complete => refused(Context::AfterTopLevel),
+            // Not reached: `run` goes on from neither.
+            State::NumberEnd | State::Complete => Err(Refusal::Syntax(Context::AfterTopLevel)),
         }
     }
 
@@ -376,14 +363,12 @@ pub(crate) fn whole(buf: &[u8], limits: ScanLimits) -> Result<Range<usize>, Scan
 
 /// What was read last, and so what may come next.
 ///
+/// Between two tokens stands the state there:
+///
 /// ```text
-///                ┌──────────────◀ , ─────────────┐
-///    Value ─▶ [ FirstElement ─▶ any value ─▶ AfterElement ─▶ ]
-///          ─▶ { FirstKey ─▶ text ─▶ Colon ─▶ any value ─▶ AfterMember ─▶ }
-///          │        Key ──▶                               , │
-///          │         ▲─────────────────────────────────────┘
-///          ─▶ " Text ⇄ Escape, Hex, Letter ─▶ "
-///          ─▶ Literal, Number
+///   [ FirstElement value AfterElement , Value value AfterElement … ]
+///   { FirstKey text Colon : Value value AfterMember , Key text Colon … }
+///   " Text \ Escape n Text \ Escape u Hex 00e9 Text é Text … "      Letter: within the é
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {

@@ -16,6 +16,7 @@
 
 mod batch;
 mod call;
+mod once;
 mod subscriptions;
 
 use std::{
@@ -31,6 +32,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use serde_json::value::RawValue;
 
+pub(crate) use self::once::Exchange;
 use self::{
     batch::Batch,
     call::{Call, Finished, Opened},
@@ -38,7 +40,7 @@ use self::{
 };
 use crate::{
     RpcError,
-    api::Api,
+    api::{Api, check_name},
     link::Link,
     message::{self, Message},
     outbox::Outbox,
@@ -81,9 +83,9 @@ impl CallTimeout {
 /// What every part of a session needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
-    link: Arc<Link>,
-    api: Arc<Api>,
-    limits: Arc<SessionLimits>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) api: Arc<Api>,
+    pub(crate) limits: Arc<SessionLimits>,
 }
 
 /// See the module's comment.
@@ -161,10 +163,10 @@ impl Session {
             Message::Response { id, outcome } => {
                 self.shared.link.answer(id, outcome);
             }
-            Message::Invalid { id } => self.refuse(id, &RpcError::invalid_request()),
-            Message::Notification { method, params } if method.ends_with(SUBSCRIPTION) => {
-                self.shared.link.notified(params);
-            }
+            Message::Notification { method, params }
+                if self.shared.link.notified(&method, params) => {}
+            // What is no request waits, too: its answers must not pile up before a client that never
+            // reads them.
             _ if !self.has_room() => self.wait(input.into_owned()),
             message => self.start(message, cx),
         }
@@ -190,6 +192,21 @@ impl Session {
         if self.out.len() < OUT_LOW {
             self.subscriptions.poll(&mut self.out, cx);
         }
+    }
+
+    /// Takes what is still to be sent; the transport ends when that has left.
+    pub(crate) fn drain(&mut self, cx: &TaskContext<'_>) {
+        self.shared.link.drain_into(&mut self.out, cx.waker());
+    }
+
+    /// The transport has written something of what is in the outbox.
+    pub(crate) fn note_written(&self) {
+        self.shared.link.note_written();
+    }
+
+    /// The other side writes no more: calls of ours will not be answered.
+    pub(crate) fn hang_up(&self, reason: &str) {
+        self.shared.link.hang_up(reason);
     }
 
     /// Whether the transport should read on.
@@ -243,7 +260,8 @@ impl Session {
         let (id, method, params) = match message {
             Message::Call { id, method, params } => (Some(id), method, params),
             Message::Notification { method, params } => (None, method, params),
-            Message::Response { .. } | Message::Invalid { .. } => return,
+            Message::Invalid { id } => return self.refuse(id, &RpcError::invalid_request()),
+            Message::Response { .. } => return,
         };
         let mut call = match self.begin(&method, params) {
             Ok(call) => call,
@@ -266,6 +284,7 @@ impl Session {
 
     /// Looks the method up, or does what the dispatcher itself answers to.
     fn begin(&mut self, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
+        check_name(method)?;
         if method.ends_with(UNSUBSCRIBE) {
             let (id,) = <(String,) as crate::Params>::parse(params)?;
             return match self.subscriptions.end(&id) {
@@ -366,20 +385,17 @@ impl Session {
     /// Hands on what answers calls of ours; the rest is left.
     fn take_answers(&self, items: Vec<Bytes>) -> Vec<Bytes> {
         let link = &self.shared.link;
-        let mut answered = None;
+        let mut answered = BTreeSet::new();
         let is_call = |item: &Bytes| match Message::parse(item) {
             Message::Response { id, outcome } => {
-                answered = link.answer(id, outcome).or(answered);
+                answered.extend(link.answer(id, outcome));
                 false
             }
-            Message::Notification { method, params } if method.ends_with(SUBSCRIPTION) => {
-                link.notified(params);
-                false
-            }
+            Message::Notification { method, params } => !link.notified(&method, params),
             _ => true,
         };
         let calls = items.into_iter().filter(is_call).collect();
-        if let Some(batch) = answered {
+        for batch in answered {
             link.end_of_batch(batch);
         }
         calls
@@ -444,7 +460,6 @@ impl Future for Running {
 /// How methods of the dispatcher itself end.
 const SUBSCRIBE: &str = "_subscribe";
 const UNSUBSCRIBE: &str = "_unsubscribe";
-const SUBSCRIPTION: &str = "_subscription";
 
 /// Below this many bytes to send, subscriptions are read; above, their sources wait.
 const OUT_LOW: usize = 64 * 1024;

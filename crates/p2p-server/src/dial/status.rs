@@ -16,6 +16,8 @@ pub struct DialStatus {
     pub node: NodeId,
     /// Whether it was added by hand and is dialed until it is removed.
     pub is_static: bool,
+    /// Whether it is admitted beyond the limits.
+    pub trusted: bool,
     /// Whether it is a peer now, whoever dialed.
     pub connected: bool,
     /// Whether an attempt is under way.
@@ -27,6 +29,22 @@ pub struct DialStatus {
     /// The earliest time of the next attempt; `None` when none is planned, that is for nodes that
     /// are not static, are connected or being dialed, or may not be dialed at all.
     pub next: Option<Instant>,
+}
+
+impl DialStatus {
+    /// The status of a node that nobody has tried to connect to.
+    pub(crate) const fn untried(node: NodeId) -> Self {
+        Self {
+            node,
+            is_static: false,
+            trusted: false,
+            connected: false,
+            dialing: false,
+            attempts: 0,
+            last: None,
+            next: None,
+        }
+    }
 }
 
 /// How an attempt ended.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, EncodedCalls};
 use crate::link::encode_params;
 
 /// A batch being put together; made by [`Client::batch`].
@@ -27,7 +27,7 @@ use crate::link::encode_params;
 pub struct BatchRequest<'c> {
     client: &'c Client,
     // bound: what this program adds
-    calls: Vec<(String, Option<Vec<u8>>)>,
+    calls: EncodedCalls,
     /// The first arguments that could not be encoded.
     failed: Option<ClientError>,
 }
@@ -51,7 +51,8 @@ impl<'c> BatchRequest<'c> {
     /// # Errors
     ///
     /// When the batch as a whole came to nothing. What became of each call is in its own place;
-    /// [`ClientError::MissingAnswer`] if the server answered the batch without it.
+    /// [`ClientError::MissingAnswer`] if the server answered the batch without it. A batch that the
+    /// server refused as a whole is an error in each place, or for the whole.
     pub async fn send(self) -> Result<Vec<Result<Box<RawValue>, ClientError>>, ClientError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -59,7 +60,6 @@ impl<'c> BatchRequest<'c> {
         if self.calls.is_empty() {
             return Ok(Vec::new());
         }
-        let inner = &self.client.0;
-        self.client.in_time(inner.connection.batch(self.calls)).await
+        self.client.batch_encoded(self.calls).await
     }
 }

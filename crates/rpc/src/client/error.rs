@@ -11,34 +11,52 @@ pub enum ClientError {
     Call(RpcError),
     /// There is no such transport.
     #[error(
-        "no known transport for URL scheme {scheme:?}; want http, https, ws, wss, or a path without a scheme"
+        "no known transport for URL scheme {scheme:?}; want http, ws, or a path without a scheme"
     )]
     Scheme {
         /// The part before the colon.
         scheme: String,
     },
+    /// The address wants TLS, which needs C code that this workspace does without.
+    #[error("{url}: no TLS here; run a proxy that speaks it, and connect to that by {instead}")]
+    Tls {
+        /// The address, without a password.
+        url: String,
+        /// The scheme to use instead, `http` or `ws`.
+        instead: &'static str,
+    },
     /// The URL is none, or lacks something.
     #[error("{url:?} is no URL: {reason}")]
     Url {
-        /// What was given.
+        /// What was given, without a password.
         url: String,
         /// What is wrong.
         reason: String,
     },
+    /// A header cannot be sent as it is.
+    #[error("header {name:?} cannot be sent: {reason}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// Nobody answers there.
     #[error("cannot connect to {url}: {reason}")]
     Connect {
-        /// Where.
+        /// Where, without a password.
         url: String,
         /// What the system or the server said.
         reason: String,
     },
     /// The server refused the request before it looked at the call.
-    #[error("{status}: {body}")]
+    #[error("{url}: status {status}: {body}")]
     Http {
-        /// The HTTP status, 400 to 599.
+        /// Where, without a password.
+        url: String,
+        /// The HTTP status; any but 200 to 299, or 101 for a WebSocket.
         status: u16,
-        /// The text that came with it.
+        /// The text that came with it; its first 4 KiB.
         body: String,
     },
     /// The connection was lost, or closed by us. The next call connects again.
@@ -47,7 +65,8 @@ pub enum ClientError {
         /// The last word of the other side, or of the system.
         reason: String,
     },
-    /// No answer within the time given to [`ClientBuilder::timeout`](crate::ClientBuilder::timeout).
+    /// No answer within the time given to [`ClientBuilder::timeout`](crate::ClientBuilder::timeout),
+    /// or none to the end of a subscription within 10 s.
     #[error("no answer within {seconds} s")]
     Timeout {
         /// The limit, in seconds.

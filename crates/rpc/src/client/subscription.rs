@@ -7,61 +7,77 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use futures_util::Stream;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{Client, ClientError, decode};
-use crate::link::Link;
+use super::{Answer, Client, ClientError, decode};
+use crate::link::{Link, subscription_key};
 
 /// Values that a server sends until the subscription ends; a [`Stream`].
 ///
-/// Dropping it unsubscribes. Up to 20,000 values wait to be read; one more ends it with
-/// [`ClientError::Overflow`].
+/// Dropping it unsubscribes. Up to 20,000 values, or 128 MiB of them, wait to be read; one more ends it
+/// with [`ClientError::Overflow`], and the server is told.
 pub struct Subscription<T> {
     id: String,
-    namespace: String,
+    /// The id as it travels: text, or a number.
+    raw_id: Answer,
+    /// The method that ends it.
+    unsubscribe: String,
     link: Arc<Link>,
     inbox: Arc<Inbox>,
     /// Keeps the connection open.
-    _client: Client,
+    client: Client,
     values: PhantomData<fn() -> T>,
 }
 
 impl<T> Subscription<T> {
     pub(super) fn new(
         client: Client,
-        namespace: &str,
-        id: String,
+        unsubscribe: String,
+        raw_id: Answer,
         link: Arc<Link>,
         inbox: Arc<Inbox>,
     ) -> Self {
-        let namespace = namespace.to_owned();
-        Self { id, namespace, link, inbox, _client: client, values: PhantomData }
+        // The link lets nothing else through than what has a key.
+        let id = subscription_key(&raw_id).unwrap_or_default().into_owned();
+        Self { id, raw_id, unsubscribe, link, inbox, client, values: PhantomData }
     }
 
-    /// The id that the server gave it.
+    /// The id that the server gave it; a number as its digits.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The id as JSON.
+    pub(super) fn raw_id(&self) -> &RawValue {
+        &self.raw_id
     }
 
     /// Ends the subscription and waits until the server has confirmed it.
     ///
     /// # Errors
     ///
-    /// As [`Client::call`](crate::Client::call); "subscription not found" if the server had ended it.
+    /// As [`Client::call`](crate::Client::call), and [`ClientError::Timeout`] after 10 s;
+    /// "subscription not found" if the server had ended it.
     pub async fn unsubscribe(self) -> Result<(), ClientError> {
-        self.link.forget(&self.id);
-        self.inbox.end(ClientError::Closed { reason: "unsubscribed".to_owned() });
-        let method = format!("{}_unsubscribe", self.namespace);
-        self.link.call(&method, &(&self.id,))?.await.map(drop)
+        if !self.inbox.is_ended() {
+            self.inbox.end(ClientError::Closed { reason: "unsubscribed".to_owned() });
+            self.link.forget(&self.id);
+        }
+        // If it has ended already, the server is asked all the same whether it knows of it.
+        let ending = async { Ok(self.link.call(&self.unsubscribe, &(&self.raw_id,))?.await?) };
+        let limit = self.client.0.timeout.unwrap_or(UNSUBSCRIBE).min(UNSUBSCRIBE);
+        let late = |_| ClientError::Timeout { seconds: limit.as_secs_f64() };
+        tokio::time::timeout(limit, ending).await.map_err(late)?.map(drop)
     }
 
     /// The next value as JSON; `None` when there will be no more. Cancel-safe.
     pub async fn next_raw(&mut self) -> Option<Result<Box<RawValue>, ClientError>> {
-        std::future::poll_fn(|cx| self.inbox.poll(cx)).await
+        self.inbox.next().await
     }
 }
 
@@ -90,10 +106,7 @@ impl<T> Drop for Subscription<T> {
         if self.inbox.is_ended() {
             return;
         }
-        self.link.forget(&self.id);
-        let method = format!("{}_unsubscribe", self.namespace);
-        // Nobody waits for the answer; without a connection there is nothing to end.
-        let _ = self.link.call(&method, &(&self.id,));
+        self.link.unsubscribe(&self.id);
     }
 }
 
@@ -104,25 +117,24 @@ impl<T> fmt::Debug for Subscription<T> {
 }
 
 /// The queue of a subscription.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Inbox {
     state: Mutex<InboxState>,
-    limit: usize,
 }
 
 #[derive(Debug, Default)]
 struct InboxState {
-    // bound: `limit`, then the subscription ends
+    // bound: MAX_UNREAD values or MAX_UNREAD_BYTES, then the subscription ends
     values: VecDeque<Box<RawValue>>,
+    bytes: usize,
     end: Option<ClientError>,
     ended: bool,
     waker: Option<Waker>,
 }
 
 impl Inbox {
-    /// An empty queue for so many values.
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), limit })
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
     }
 
     /// Queues a value; `false` when the subscription has ended.
@@ -131,10 +143,13 @@ impl Inbox {
         if state.ended {
             return false;
         }
-        if state.values.len() >= self.limit {
+        // However large the first is, it came in one message.
+        let is_full = !state.values.is_empty() && state.bytes >= MAX_UNREAD_BYTES;
+        if is_full || state.values.len() >= MAX_UNREAD {
             drop(state);
             return self.end(ClientError::Overflow);
         }
+        state.bytes = state.bytes.saturating_add(value.get().len());
         state.values.push_back(value.to_owned());
         let waker = state.waker.take();
         drop(state);
@@ -159,6 +174,11 @@ impl Inbox {
         false
     }
 
+    /// The next value, or once the reason for the end. Cancel-safe.
+    pub(crate) async fn next(&self) -> Option<Result<Box<RawValue>, ClientError>> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
     fn is_ended(&self) -> bool {
         self.lock().ended
     }
@@ -166,6 +186,7 @@ impl Inbox {
     fn poll(&self, cx: &Context<'_>) -> Poll<Option<Result<Box<RawValue>, ClientError>>> {
         let mut state = self.lock();
         if let Some(value) = state.values.pop_front() {
+            state.bytes = state.bytes.saturating_sub(value.get().len());
             return Poll::Ready(Some(Ok(value)));
         }
         if state.ended {
@@ -183,4 +204,12 @@ impl Inbox {
 /// How many values of a subscription may wait to be read.
 ///
 /// Source: ethereum/go-ethereum:rpc/client.go, `maxClientSubscriptionBuffer`.
-pub(crate) const MAX_UNREAD: usize = 20_000;
+const MAX_UNREAD: usize = 20_000;
+
+/// How many bytes of a subscription may wait to be read.
+const MAX_UNREAD_BYTES: usize = 128 * 1024 * 1024;
+
+/// How long the end of a subscription may take.
+///
+/// Source: ethereum/go-ethereum:rpc/client.go, `unsubscribeTimeout`.
+const UNSUBSCRIBE: Duration = Duration::from_secs(10);

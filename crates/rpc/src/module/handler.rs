@@ -157,5 +157,5 @@ fn subscription<T: IntoNotifications, E: Display + 'static>(
     outcome: Result<T, E>,
 ) -> Result<Reply, RpcError> {
     let stream = outcome.map_err(RpcError::from_handler)?;
-    Ok(Reply::Subscription(stream.into_notifications()))
+    Ok(Reply::Subscription { id: None, values: stream.into_notifications() })
 }

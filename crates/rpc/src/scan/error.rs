@@ -21,7 +21,7 @@ pub(crate) enum ScanError {
         byte: u8,
     },
     /// The value goes on behind the limit.
-    #[error("value of more than {limit} bytes")]
+    #[error("value is over the limit of {limit} bytes")]
     TooLarge {
         /// The limit in force, in bytes.
         limit: usize,

@@ -25,7 +25,6 @@ impl Nesting {
     pub(super) fn push(&mut self, is_object: bool) {
         if self.depth != 0 && self.depth.is_multiple_of(WORD) {
             self.outer.push(self.innermost);
-            self.innermost = 0;
         }
         self.innermost = (self.innermost << 1) | u64::from(is_object);
         self.depth = self.depth.saturating_add(1);
@@ -51,6 +50,12 @@ impl Nesting {
     /// Whether the last bracket opened an object; nothing when none is open.
     pub(super) const fn in_object(&self) -> Option<bool> {
         if self.depth == 0 { None } else { Some(self.innermost & 1 == 1) }
+    }
+
+    /// Words of 8 bytes that were allocated.
+    #[cfg(test)]
+    pub(super) const fn allocated(&self) -> usize {
+        self.outer.capacity()
     }
 }
 

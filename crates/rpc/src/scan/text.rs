@@ -55,13 +55,15 @@ fn skip_plain(mut bytes: &[u8]) -> &[u8] {
 /// the lowest is right, and the lowest is the one that counts.
 const fn marks(word: u64) -> u64 {
     let control = word.wrapping_sub(EACH * 0x20);
-    let quote = (word ^ (EACH * b'"' as u64)).wrapping_sub(EACH);
-    let backslash = (word ^ (EACH * b'\\' as u64)).wrapping_sub(EACH);
+    let quote = (word ^ QUOTES).wrapping_sub(EACH);
+    let backslash = (word ^ BACKSLASHES).wrapping_sub(EACH);
     (word | control | quote | backslash) & (EACH * 0x80)
 }
 
 /// A one in each byte of a word.
 const EACH: u64 = 0x0101_0101_0101_0101;
+const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+const BACKSLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
 
 /// The bytes that must still come of a letter of several bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

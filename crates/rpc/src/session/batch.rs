@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     Params, RpcError,
+    api::check_name,
     message::{self, Message},
 };
 
@@ -81,6 +82,7 @@ impl Batch {
     }
 
     fn begin(&mut self, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
+        check_name(method)?;
         if !method.ends_with(UNSUBSCRIBE) {
             return Call::begin(&self.shared, method, params);
         }

@@ -109,12 +109,13 @@ impl Call {
     fn finish(&mut self, outcome: Result<Reply, RpcError>) -> Finished {
         match (outcome, self.subscription.take()) {
             (Ok(Reply::Value(value)), _) => Finished::Value(Ok(value)),
-            (Ok(Reply::Subscription(notifications)), Some(asked)) => {
+            (Ok(Reply::Subscription { id: own, values }), Some(asked)) => {
                 let Asked { namespace, id, place } = *asked;
-                Finished::Opened(Opened { namespace, id, place, notifications })
+                let id = own.unwrap_or(id);
+                Finished::Opened(Opened { namespace, id, place, notifications: values })
             }
             // A stream from a method that was not called as a subscription has no id to go by.
-            (Ok(Reply::Subscription(_)), None) => Finished::Value(Err(RpcError::crashed())),
+            (Ok(Reply::Subscription { .. }), None) => Finished::Value(Err(RpcError::crashed())),
             (Err(error), _) => Finished::Value(Err(error)),
         }
     }

@@ -40,11 +40,13 @@ pub(crate) async fn run<S>(
 ) where
     S: AsyncRead + AsyncWrite,
 {
+    let _closed = CloseOnDrop(Arc::clone(&link));
     let mut socket = pin!(socket);
     let mut connection = Connection::new(session, limits);
     let mut stopped = pin!(stop.cancelled());
     let reason = std::future::poll_fn(|cx| {
         if connection.phase == Phase::Open && stopped.as_mut().poll(cx).is_ready() {
+            connection.session.drain(cx);
             connection.finish(End::Stopped);
         }
         connection.poll(socket.as_mut(), cx)
@@ -58,6 +60,16 @@ pub(crate) async fn run<S>(
         std::future::poll_fn(|cx| socket.as_mut().poll_shutdown(cx)),
     )
     .await;
+}
+
+/// However a connection's task ends, by a panic in a tap or with its runtime: nobody waits for answers
+/// that cannot come.
+pub(super) struct CloseOnDrop(pub(super) Arc<Link>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close("the connection's task has ended");
+    }
 }
 
 /// Why a connection ended.
@@ -173,6 +185,7 @@ impl Connection {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
                     self.session.out.written(count);
+                    self.session.note_written();
                     self.written_since = self.written_since.saturating_add(count);
                 }
                 Poll::Ready(Err(error)) => return Err(error),
@@ -265,15 +278,18 @@ impl Connection {
 
     /// The other side has closed its half.
     fn ended(&mut self, cx: &mut Context<'_>) {
-        match self.scanner.finish(&self.input) {
-            Ok(Some(range)) => self.take_value(range, cx),
-            Ok(None) => {}
-            Err(error) => {
-                self.refuse(RpcError::parse(error.to_string()));
-                return;
+        loop {
+            match self.scanner.finish(&self.input) {
+                Ok(Some(range)) => self.take_value(range, cx),
+                Ok(None) => break,
+                Err(error) => {
+                    self.refuse(RpcError::parse(error.to_string()));
+                    return;
+                }
             }
         }
         self.session.end_subscriptions();
+        self.session.hang_up(&End::Eof.to_string());
         self.phase = Phase::HalfClosed;
         self.set_deadline(HALF_CLOSED);
     }
