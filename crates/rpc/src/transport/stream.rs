@@ -8,6 +8,8 @@
 //! One task does it all. A value is answered before the next is read where that is possible, so a
 //! lone call costs no second task; when many come together, their answers leave together.
 
+mod read_buffer;
+
 use std::{
     io,
     pin::{Pin, pin},
@@ -16,13 +18,13 @@ use std::{
     time::Duration,
 };
 
-use ::bytes::{Buf as _, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep},
 };
-use tokio_util::{io::poll_read_buf, sync::CancellationToken};
+use tokio_util::sync::CancellationToken;
 
+use self::read_buffer::ReadBuffer;
 use crate::{
     RpcError,
     link::Link,
@@ -102,7 +104,7 @@ enum Phase {
 struct Connection {
     session: Session,
     scanner: Scanner,
-    input: BytesMut,
+    input: ReadBuffer,
     phase: Phase,
     end: Option<End>,
     /// Runs out when the other side does not read, or a half-closed connection does not end.
@@ -115,7 +117,7 @@ impl Connection {
         Self {
             session,
             scanner: Scanner::new(limits),
-            input: BytesMut::new(),
+            input: ReadBuffer::new(),
             phase: Phase::Open,
             end: None,
             deadline: None,
@@ -227,8 +229,7 @@ impl Connection {
 
     /// Reads once and hands on every complete value.
     fn read<S: AsyncRead>(&mut self, socket: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<()> {
-        self.make_room();
-        match ready!(poll_read_buf(socket, cx, &mut self.input)) {
+        match ready!(self.input.poll_read(socket, cx)) {
             Ok(0) => self.ended(cx),
             Ok(_) => self.take_values(cx),
             Err(error) => {
@@ -240,23 +241,12 @@ impl Connection {
         Poll::Ready(())
     }
 
-    fn make_room(&mut self) {
-        if self.input.is_empty() && self.input.capacity() > KEPT {
-            self.input = BytesMut::new();
-        }
-        // A large value grows the buffer as it comes, never by what it promises.
-        let spare = self.input.capacity().saturating_sub(self.input.len());
-        if spare < LEAST_READ {
-            self.input.reserve(self.input.len().clamp(LEAST_READ, MOST_READ));
-        }
-    }
-
     fn take_values(&mut self, cx: &mut Context<'_>) {
         while !self.input.is_empty() {
-            match self.scanner.scan(&self.input) {
+            match self.scanner.scan(self.input.bytes()) {
                 Ok(Scan::Value(range)) => self.take_value(range, cx),
                 Ok(Scan::Incomplete { discard }) => {
-                    self.input.advance(discard);
+                    self.input.skip(discard);
                     return;
                 }
                 Err(error) => {
@@ -269,20 +259,19 @@ impl Connection {
 
     fn take_value(&mut self, range: std::ops::Range<usize>, cx: &mut Context<'_>) {
         if range.len() >= OWNED {
-            let mut value = self.input.split_to(range.end);
-            value.advance(range.start);
-            self.session.receive(Input::Owned(value.freeze()), cx);
+            let value = self.input.take(range);
+            self.session.receive(Input::Owned(value), cx);
         } else {
-            let value = self.input.get(range.clone()).unwrap_or_default();
+            let value = self.input.bytes().get(range.clone()).unwrap_or_default();
             self.session.receive(Input::Borrowed(value), cx);
-            self.input.advance(range.end);
+            self.input.skip(range.end);
         }
     }
 
     /// The other side has closed its half.
     fn ended(&mut self, cx: &mut Context<'_>) {
         loop {
-            match self.scanner.finish(&self.input) {
+            match self.scanner.finish(self.input.bytes()) {
                 Ok(Some(range)) => self.take_value(range, cx),
                 Ok(None) => break,
                 Err(error) => {
@@ -330,10 +319,3 @@ const ROUNDS: usize = 16;
 
 /// A value of this size gets a buffer of its own, in bytes; smaller ones are cheaper to copy.
 const OWNED: usize = 4 * 1024;
-
-/// Room for one read, at least and at most, in bytes.
-const LEAST_READ: usize = 2 * 1024;
-const MOST_READ: usize = 256 * 1024;
-
-/// A buffer that has grown beyond this is given back when it is empty, in bytes.
-const KEPT: usize = 64 * 1024;
