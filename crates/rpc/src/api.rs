@@ -57,7 +57,7 @@ pub(crate) struct Api {
     // bound: what this program registered
     subscriptions: HashMap<String, Subscriptions>,
     /// For names that are known only when they are asked for.
-    filter: MethodFilter,
+    filters: Vec<MethodFilter>,
     /// Subscriptions of all connections of the server together.
     pub(crate) subscribed: Arc<AtomicUsize>,
     /// Sees every message of every connection.
@@ -78,8 +78,8 @@ impl Api {
     pub(crate) fn new(modules: &[Module], access: &Access, subscribed: Arc<AtomicUsize>) -> Self {
         // bound: what this program registered, here and below
         let (methods, subscriptions) = (HashMap::new(), HashMap::new());
-        let filter = access.methods.clone();
-        let mut api = Self { methods, subscriptions, filter, subscribed, tap: None };
+        let filters = access.methods.clone();
+        let mut api = Self { methods, subscriptions, filters, subscribed, tap: None };
         let mut listed = BTreeSet::from([RPC.to_owned()]);
         for module in modules.iter().filter(|module| access.lets_through(module)) {
             listed.insert(module.namespace().to_owned());
@@ -98,7 +98,7 @@ impl Api {
             // bound: empty and never filled, both
             methods: HashMap::new(),
             subscriptions: HashMap::new(),
-            filter: MethodFilter::default(),
+            filters: Vec::new(),
             subscribed: Arc::default(),
             tap: None,
         }
@@ -157,8 +157,10 @@ impl Api {
         check_name(&name)?;
         let found = self.subscriptions.get(namespace).and_then(|of_namespace| {
             let any = of_namespace.any.as_ref();
-            let allowed =
-                || self.filter.allows_subscription(&format!("{namespace}_subscribe"), &name);
+            let allowed = || {
+                let subscribe = format!("{namespace}_subscribe");
+                self.filters.iter().all(|filter| filter.allows_subscription(&subscribe, &name))
+            };
             of_namespace.by_name.get(&name).or_else(|| any.filter(|_| allowed()))
         });
         match found {

@@ -62,6 +62,32 @@ struct Answer {
     ours: Option<String>,
 }
 
+impl Section {
+    /// Whether what is written can be, and what comes back can come. Where messages have frames, none
+    /// is in parts and none hold several; over HTTP one answer follows each, and that is all.
+    fn is_carried_by(&self, transport: Transport) -> bool {
+        let bursts = bursts(&self.exchange);
+        let mut written = bursts.iter().flat_map(|(burst, _)| burst);
+        let mut lines = bursts.iter().flat_map(|(_, answers)| answers);
+        let speaks_first = |answer: &&Answer| {
+            answer.bytes.as_ref().is_some_and(|line| line.contains(r#""method":"#))
+        };
+        (transport.is_stream() || written.all(|bytes| is_one_message(bytes)))
+            && (transport.is_two_way()
+                || bursts.iter().all(|(burst, _)| burst.len() == 1) && !lines.any(speaks_first))
+    }
+}
+
+/// Whether the bytes are one message, good or bad, and neither a part of one nor several.
+fn is_one_message(bytes: &str) -> bool {
+    let mut values = serde_json::Deserializer::from_str(bytes).into_iter::<Value>();
+    match values.next() {
+        Some(Ok(_)) => values.next().is_none(),
+        Some(Err(error)) => !error.is_eof(),
+        None => false,
+    }
+}
+
 /// What an entry asks for.
 enum Kind<'a> {
     Line(&'a str),
@@ -88,7 +114,7 @@ impl Answer {
 }
 
 #[tokio::test]
-async fn recorded_conversations_are_held_over_ipc_and_in_process() {
+async fn recorded_conversations_are_held_on_every_transport_that_can_carry_them() {
     let text = include_str!("../vectors/rpc_ipc_transcript.json");
     let Transcript { about, sections } = serde_json::from_str(text).expect("a transcript");
     assert!(!sections.is_empty());
@@ -98,10 +124,13 @@ async fn recorded_conversations_are_held_over_ipc_and_in_process() {
         let nodes = Nodes::start(&about.node, &about.second_node).await;
         let builder = Server::builder().modules(nodes.modules.clone());
         let (server, _folder) = service::started(builder).await;
-        for section in &sections {
+        let mut held = 0;
+        for section in sections.iter().filter(|section| section.is_carried_by(transport)) {
             println!("{transport:?}: {}", section.title);
             hold(&server, transport, &nodes, section).await;
+            held += 1;
         }
+        assert!(2 * held > sections.len(), "{transport:?}: only {held} sections");
         server.stop().await;
         nodes.stop().await;
     }
@@ -126,7 +155,8 @@ async fn hold(server: &Server, transport: Transport, nodes: &Nodes, section: &Se
             }
         }
         receive_expected(&mut wire, &mut expected).await;
-        if is_silent {
+        // A number on its own is complete where messages have frames.
+        if is_silent && (transport.is_stream() || expected.is_between_messages()) {
             expect_nothing(&mut wire, &expected, &mut bystander).await;
         }
     }
