@@ -3,16 +3,17 @@
 //! The same command runs at home and in the continuous integration. Flags of the compiler are
 //! the same in every step but `doc`, whose own variable touches documentation only: a change of
 //! `RUSTFLAGS` between two steps would build all dependencies again. Warnings are errors through
-//! clippy, which sees every target with every feature.
+//! clippy, which sees every target with every feature, and crates that have default features without
+//! them, too.
 
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
 
 use crate::terminal::{Colours, seconds};
-use crate::workspace::{Metadata, Workspace};
+use crate::workspace::{Metadata, Package, Workspace};
 use crate::{interop, process};
 
 /// Format, lints, features, docs, tidy, examples, book, foreign peers
@@ -65,6 +66,8 @@ struct Step {
     environment: &'static [(&'static str, &'static str)],
     /// What cargo is given.
     arguments: Vec<String>,
+    /// Packages that its output must not list.
+    absent: Vec<String>,
     /// Why it is left out, if it is.
     skipped: Option<&'static str>,
 }
@@ -72,7 +75,7 @@ struct Step {
 impl Step {
     fn new(name: &'static str, arguments: &str) -> Self {
         let arguments = arguments.split(' ').map(str::to_owned).collect();
-        Self { name, environment: &[], arguments, skipped: None }
+        Self { name, environment: &[], arguments, absent: Vec::new(), skipped: None }
     }
 
     /// The line that a user types to run it alone.
@@ -82,7 +85,10 @@ impl Step {
     }
 
     fn what(&self) -> String {
-        let command = self.command();
+        let mut command = self.command();
+        if !self.absent.is_empty() {
+            command.push_str(&format!("  (has no {})", self.absent.join(", no ")));
+        }
         self.skipped.map_or(command, |reason| format!("skipped, {reason}"))
     }
 
@@ -90,7 +96,25 @@ impl Step {
         if self.skipped.is_some() {
             return Ok(true);
         }
-        process::succeeds(self.process(workspace)?.envs(self.environment.iter().copied()))
+        let mut command = self.process(workspace)?;
+        command.envs(self.environment.iter().copied());
+        if self.absent.is_empty() {
+            return process::succeeds(&mut command);
+        }
+        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let output = output.context("cannot start cargo")?;
+        let present = self.present(&String::from_utf8_lossy(&output.stdout));
+        if let Some(package) = present {
+            println!("{package} is there and must not be; which feature brings it in?");
+        }
+        Ok(output.status.success() && present.is_none())
+    }
+
+    /// The first package listed that must not be; a line begins with a name.
+    fn present(&self, listed: &str) -> Option<&str> {
+        let mut names = listed.lines().filter_map(|line| line.split(' ').next());
+        let found = names.find_map(|name| self.absent.iter().find(|absent| *absent == name));
+        found.map(String::as_str)
     }
 
     /// Our own commands are this very program; going through cargo would only ask whether it is
@@ -117,6 +141,7 @@ fn steps(metadata: &Metadata, fast: bool) -> Vec<Step> {
         Step::new("clippy", "clippy --workspace --all-targets --all-features -- -D warnings"),
     ];
     steps.extend(feature_tests(metadata));
+    steps.extend(without_defaults(metadata));
     steps.push(Step {
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
         ..Step::new("doc", "doc --workspace --no-deps --all-features")
@@ -139,14 +164,42 @@ fn steps(metadata: &Metadata, fast: bool) -> Vec<Step> {
 
 /// The tests of the workspace run with default features; here are the crates that have others.
 fn feature_tests(metadata: &Metadata) -> Vec<Step> {
-    let crates = metadata.packages.iter().filter(|package| package.manifest.starts_with("crates/"));
-    let with_features = crates.filter(|package| !package.features.is_empty());
-    with_features
-        .map(|package| {
-            let features = package.features.join(",");
+    let others = |package: &Package| -> Vec<String> {
+        let features = package.features.iter();
+        features.filter(|feature| !package.defaults.contains(feature)).cloned().collect()
+    };
+    let with_others = crates(metadata).map(|package| (package, others(package)));
+    with_others
+        .filter(|(_, others)| !others.is_empty())
+        .map(|(package, others)| {
+            let features = others.join(",");
             Step::new("features", &format!("test --package {} --features {features}", package.name))
         })
         .collect()
+}
+
+/// What a crate has by default can be left out: it builds and passes its tests, and the crates of
+/// ours that were only needed for that are gone.
+fn without_defaults(metadata: &Metadata) -> Vec<Step> {
+    let with_defaults = crates(metadata).filter(|package| !package.defaults.is_empty());
+    with_defaults
+        .flat_map(|Package { name, optional, .. }| {
+            let step = |arguments: &str| Step::new("bare", &arguments.replace("NAME", name));
+            let mut steps = vec![
+                step("clippy --package NAME --all-targets --no-default-features -- -D warnings"),
+                step("test --package NAME --no-default-features"),
+            ];
+            if !optional.is_empty() {
+                let tree = "tree --package NAME --edges normal --no-default-features --prefix none";
+                steps.push(Step { absent: optional.clone(), ..step(tree) });
+            }
+            steps
+        })
+        .collect()
+}
+
+fn crates(metadata: &Metadata) -> impl Iterator<Item = &Package> {
+    metadata.packages.iter().filter(|package| package.manifest.starts_with("crates/"))
 }
 
 fn print_summary(steps: &[Step], times: &[Duration], failed: Option<&Step>) {
@@ -189,7 +242,6 @@ Examples:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::Package;
 
     #[test]
     fn crates_with_features_are_tested_with_them() {
@@ -198,6 +250,31 @@ mod tests {
         assert!(commands.contains(&"cargo test --package rlpx --features legacy".to_owned()));
         assert!(!commands.iter().any(|command| command.contains("--package enode")));
         assert!(!commands.iter().any(|command| command.contains("--package tutorial")));
+    }
+
+    #[test]
+    fn crates_with_default_features_are_tried_without_them() {
+        let commands: Vec<_> = steps(&metadata(), true).iter().map(Step::what).collect();
+
+        let expected = [
+            "cargo clippy --package rpc --all-targets --no-default-features -- -D warnings",
+            "cargo test --package rpc --no-default-features",
+            "cargo tree --package rpc --edges normal --no-default-features --prefix none  \
+             (has no enode, no p2p-server)",
+        ];
+        let bare = commands.iter().filter(|command| command.contains("--no-default-features"));
+        assert_eq!(bare.collect::<Vec<_>>(), expected);
+        assert!(!commands.contains(&"cargo test --package rpc --features admin".to_owned()));
+    }
+
+    #[test]
+    fn a_package_that_must_not_be_there_is_found_by_its_whole_name() {
+        let step = Step { absent: vec!["p2p-server".to_owned()], ..Step::new("bare", "tree") };
+
+        let listed = "rpc v0.1.0 (/r/crates/rpc)\np2p-server v0.1.0 (/r/p2p) (*)\n";
+        assert_eq!(step.present(listed), Some("p2p-server"));
+        assert_eq!(step.present("rpc v0.1.0 (/p2p-server)\np2p-server-macros v1.0.0\n"), None);
+        assert_eq!(step.present(""), None);
     }
 
     #[test]
@@ -227,6 +304,11 @@ mod tests {
         let packages = vec![
             package("enode", "crates/enode/Cargo.toml", &[]),
             package("rlpx", "crates/rlpx/Cargo.toml", &["legacy"]),
+            Package {
+                defaults: vec!["admin".to_owned()],
+                optional: vec!["enode".to_owned(), "p2p-server".to_owned()],
+                ..package("rpc", "crates/rpc/Cargo.toml", &["admin"])
+            },
             package("tutorial", "tutorial/Cargo.toml", &["extra"]),
         ];
         Metadata { packages, ..Metadata::default() }

@@ -31,8 +31,12 @@ pub(crate) struct Package {
     pub(crate) layer: Option<i64>,
     /// Features but `default`.
     pub(crate) features: Vec<String>,
+    /// Those of them that are on by default.
+    pub(crate) defaults: Vec<String>,
     /// Those that are in a folder of ours; a name and a kind, `normal`, `build` or `dev`.
     pub(crate) ours: Vec<(String, String)>,
+    /// Those of ours that only a feature brings in.
+    pub(crate) optional: Vec<String>,
     pub(crate) binaries: Vec<String>,
 }
 
@@ -117,6 +121,8 @@ impl Package {
         let ours = array(value, "dependencies").iter().filter(|dependency| {
             dependency["path"].is_string() // a dependency from a registry has none
         });
+        let optional = ours.clone().filter(|dependency| dependency["optional"] == true);
+        let name_of = |dependency: &Value| text(dependency, "name").to_owned();
         let binaries = array(value, "targets")
             .iter()
             .filter(|target| array(target, "kind").iter().any(|kind| kind == "bin"));
@@ -125,12 +131,17 @@ impl Package {
             manifest: manifest.to_string_lossy().replace('\\', "/"),
             layer: value["metadata"]["stack"]["layer"].as_i64(),
             features: features.map(|(name, _)| name.clone()).filter(|f| f != "default").collect(),
+            defaults: array(&value["features"], "default")
+                .iter()
+                .filter_map(|feature| feature.as_str().map(str::to_owned))
+                .collect(),
             ours: ours
                 .map(|dependency| {
                     let kind = dependency["kind"].as_str().unwrap_or("normal");
-                    (text(dependency, "name").to_owned(), kind.to_owned())
+                    (name_of(dependency), kind.to_owned())
                 })
                 .collect(),
+            optional: optional.map(name_of).collect(),
             binaries: binaries.map(|target| text(target, "name").to_owned()).collect(),
         }
     }
@@ -162,9 +173,10 @@ mod tests {
                 "name": "rlpx",
                 "manifest_path": "/r/crates/rlpx/Cargo.toml",
                 "metadata": {"stack": {"layer": 1}},
-                "features": {"default": [], "legacy": []},
+                "features": {"default": ["quick"], "legacy": [], "quick": ["dep:pace"]},
                 "dependencies": [
                     {"name": "enode", "path": "/r/crates/enode", "kind": null},
+                    {"name": "pace", "path": "/r/crates/pace", "kind": null, "optional": true},
                     {"name": "enode", "path": "/r/crates/enode", "kind": "dev"},
                     {"name": "bytes", "kind": null},
                 ],
@@ -178,8 +190,14 @@ mod tests {
             name: "rlpx".into(),
             manifest: "crates/rlpx/Cargo.toml".into(),
             layer: Some(1),
-            features: vec!["legacy".into()],
-            ours: vec![("enode".into(), "normal".into()), ("enode".into(), "dev".into())],
+            features: vec!["legacy".into(), "quick".into()],
+            defaults: vec!["quick".into()],
+            ours: vec![
+                ("enode".into(), "normal".into()),
+                ("pace".into(), "normal".into()),
+                ("enode".into(), "dev".into()),
+            ],
+            optional: vec!["pace".into()],
             binaries: vec!["peek".into()],
         };
         assert_eq!(metadata.packages, [expected]);

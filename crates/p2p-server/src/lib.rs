@@ -51,6 +51,8 @@
 //! }
 //! ```
 //!
+//! Messages of one's own types instead of codes and payloads: [`protocols`].
+//!
 //! # A server's life
 //!
 //! ```text
@@ -130,6 +132,7 @@ mod peer_set;
 mod pending;
 mod ping_limit;
 mod protocol;
+pub mod protocols;
 mod queue;
 mod reason;
 mod reputation;

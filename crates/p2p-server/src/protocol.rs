@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::{
     Capability, ChannelClosed, DisconnectReason, ExpectError, MsgChannel, Peer, SendError,
+    protocols::MessageSetError,
 };
 
 /// A subprotocol. Implement it, or make one from a closure with [`protocol_fn`].
@@ -42,6 +43,11 @@ pub trait Protocol: Send + Sync + 'static {
     /// 16,777,215. A larger one ends the connection before memory is set aside for it.
     fn max_message_size(&self) -> usize {
         rlpx::snappy::MAX_MESSAGE
+    }
+
+    /// What a peer is told that sends a larger one. Default: a breach of protocol, 0x02.
+    fn oversize_reason(&self) -> DisconnectReason {
+        DisconnectReason::ProtocolError
     }
 
     /// What `admin_nodeInfo` shows for this protocol; `"unknown"` when `None`, the default.
@@ -142,6 +148,10 @@ impl<P: Protocol + ?Sized> Protocol for Arc<P> {
         (**self).max_message_size()
     }
 
+    fn oversize_reason(&self) -> DisconnectReason {
+        (**self).oversize_reason()
+    }
+
     fn node_info(&self) -> Option<Value> {
         (**self).node_info()
     }
@@ -177,6 +187,9 @@ pub enum ProtocolError {
     /// The connection ended while the body wanted to read.
     #[error(transparent)]
     Closed(#[from] ChannelClosed),
+    /// The peer sent what is none of a typed protocol's messages.
+    #[error(transparent)]
+    Invalid(#[from] MessageSetError),
     /// Another message was expected.
     #[error(transparent)]
     Expect(#[from] ExpectError),
@@ -196,9 +209,11 @@ impl ProtocolError {
         match self {
             Self::Disconnect(reason) => *reason,
             Self::InvalidMessage(_) | Self::InvalidCode { .. } => DisconnectReason::ProtocolError,
-            Self::Send(_) | Self::Closed(_) | Self::Expect(_) | Self::Other(_) => {
-                DisconnectReason::SubprotocolError
-            }
+            Self::Send(_)
+            | Self::Closed(_)
+            | Self::Invalid(_)
+            | Self::Expect(_)
+            | Self::Other(_) => DisconnectReason::SubprotocolError,
         }
     }
 }

@@ -47,7 +47,7 @@ use self::{
     writer::{Outbox, WriterTask},
 };
 use crate::{
-    Capability, MsgChannel, Peer, PeerEvent, Protocol, ProtocolError,
+    Capability, DisconnectReason, MsgChannel, Peer, PeerEvent, Protocol, ProtocolError,
     base::{self, KeepAlive},
     budget::PeerBudget,
     channel::{DEFAULT_LIMITS, MsgReceiver, MsgSender, Outgoing},
@@ -83,6 +83,8 @@ pub(crate) struct Running {
     pub(crate) length: u64,
     /// The largest payload it takes, in bytes.
     pub(crate) max_message: usize,
+    /// What a peer is told that sends a larger one.
+    pub(crate) oversize: DisconnectReason,
 }
 
 /// How a session ended, and the socket's last duty.
@@ -154,6 +156,7 @@ where
         let mut bodies = Vec::with_capacity(protocols.len());
         let mut reader = self.reader;
         reader.set_max_frame(largest_frame(&protocols));
+        let oversize = oversize_reason(&protocols);
 
         let inlet = Inlet {
             base: Arc::clone(&outbox.base),
@@ -165,8 +168,13 @@ where
             tap: self.tap.clone(),
             compressed: reader.snappy(),
         };
-        let mut reader =
-            ReaderTask { reader, first_frame: self.first_frame, inlet, closing: closing.clone() };
+        let mut reader = ReaderTask {
+            reader,
+            first_frame: self.first_frame,
+            inlet,
+            oversize,
+            closing: closing.clone(),
+        };
         let mut writer = WriterTask {
             writer: self.writer,
             outbox: outbox.clone(),
@@ -351,6 +359,16 @@ fn largest_frame(protocols: &[Running]) -> usize {
     // What does not compress gets a little longer, and a code is in front of it.
     let frame = largest.saturating_add(largest / 6).saturating_add(64);
     frame.clamp(SMALL_FRAME, snappy::MAX_MESSAGE)
+}
+
+/// What a peer is told whose frame is larger: the protocols' own reason if they agree on one, as one
+/// cannot know which of them it was meant for.
+fn oversize_reason(protocols: &[Running]) -> DisconnectReason {
+    let reasons: Vec<_> = protocols.iter().map(|running| running.oversize).collect();
+    match reasons.split_first() {
+        Some((first, others)) if others.iter().all(|reason| reason == first) => *first,
+        _ => DisconnectReason::ProtocolError,
+    }
 }
 
 /// Makes the channel of one protocol, with its events and counters.

@@ -174,6 +174,7 @@ impl Shared {
                 offset: found.offset,
                 length: protocol.length(),
                 max_message: protocol.max_message_size(),
+                oversize: protocol.oversize_reason(),
             })
         });
         let mut running: Vec<Running> = running.collect();

@@ -36,8 +36,8 @@ use crate::{
 pub(crate) struct Access {
     /// The namespaces.
     pub(crate) modules: Modules,
-    /// The methods within them.
-    pub(crate) methods: MethodFilter,
+    /// The methods within them: those that every filter lets through.
+    pub(crate) methods: Vec<MethodFilter>,
     /// By which way callers come in; authenticated namespaces are not reached by every one.
     pub(crate) entrance: Entrance,
 }
@@ -45,8 +45,7 @@ pub(crate) struct Access {
 impl Access {
     /// Everything: in process, and over IPC as long as no filter is set.
     pub(crate) fn everything() -> Self {
-        let methods = MethodFilter::default();
-        Self { modules: Modules::all(), methods, entrance: Entrance::Local }
+        Self { modules: Modules::all(), methods: Vec::new(), entrance: Entrance::Local }
     }
 }
 
@@ -58,7 +57,7 @@ pub(crate) struct Api {
     // bound: what this program registered
     subscriptions: HashMap<String, Subscriptions>,
     /// For names that are known only when they are asked for.
-    filter: MethodFilter,
+    filters: Vec<MethodFilter>,
     /// Subscriptions of all connections of the server together.
     pub(crate) subscribed: Arc<AtomicUsize>,
     /// Sees every message of every connection.
@@ -79,8 +78,8 @@ impl Api {
     pub(crate) fn new(modules: &[Module], access: &Access, subscribed: Arc<AtomicUsize>) -> Self {
         // bound: what this program registered, here and below
         let (methods, subscriptions) = (HashMap::new(), HashMap::new());
-        let filter = access.methods.clone();
-        let mut api = Self { methods, subscriptions, filter, subscribed, tap: None };
+        let filters = access.methods.clone();
+        let mut api = Self { methods, subscriptions, filters, subscribed, tap: None };
         let mut listed = BTreeSet::from([RPC.to_owned()]);
         for module in modules.iter().filter(|module| access.lets_through(module)) {
             listed.insert(module.namespace().to_owned());
@@ -99,22 +98,23 @@ impl Api {
             // bound: empty and never filled, both
             methods: HashMap::new(),
             subscriptions: HashMap::new(),
-            filter: MethodFilter::default(),
+            filters: Vec::new(),
             subscribed: Arc::default(),
             tap: None,
         }
     }
 
-    fn add(&mut self, module: &Module, filter: &MethodFilter) {
+    fn add(&mut self, module: &Module, filters: &[MethodFilter]) {
         let namespace = module.namespace();
         for (name, method) in module.methods() {
             let full = format!("{namespace}_{name}");
-            if filter.allows(&full) {
+            if filters.iter().all(|filter| filter.allows(&full)) {
                 self.methods.insert(full, Arc::clone(method));
             }
         }
         for (name, subscription) in module.subscriptions() {
-            if filter.allows_subscription(&format!("{namespace}_subscribe"), name) {
+            let subscribe = format!("{namespace}_subscribe");
+            if filters.iter().all(|filter| filter.allows_subscription(&subscribe, name)) {
                 let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
                 of_namespace.by_name.insert(name.clone(), Arc::clone(subscription));
             }
@@ -157,8 +157,9 @@ impl Api {
         check_name(&name)?;
         let found = self.subscriptions.get(namespace).and_then(|of_namespace| {
             let any = of_namespace.any.as_ref();
-            let allowed =
-                || self.filter.allows_subscription(&format!("{namespace}_subscribe"), &name);
+            let subscribe = || format!("{namespace}_subscribe");
+            let allows = |filter: &MethodFilter| filter.allows_subscription(&subscribe(), &name);
+            let allowed = || self.filters.iter().all(allows);
             of_namespace.by_name.get(&name).or_else(|| any.filter(|_| allowed()))
         });
         match found {

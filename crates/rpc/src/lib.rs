@@ -132,7 +132,9 @@ pub use crate::{
     },
     params::Params,
     pubsub::{IntoNotifications, Notifier, Pushed, SubscriptionClosed},
-    server::{Limits, Server, ServerBuilder, StartError},
+    server::{
+        AuthConfig, HttpConfig, HttpTimeouts, Limits, Server, ServerBuilder, StartError, WsConfig,
+    },
     tap::TapEvent,
     web3::web3,
 };

@@ -19,6 +19,8 @@ pub(crate) struct Outbox {
     // bound: one for each message in `bytes`, which the session bounds
     lengths: VecDeque<usize>,
     framed: bool,
+    /// `bytes` has been longer than [`KEPT`].
+    grown: bool,
     /// Sees each message when it is added, and whom it goes to.
     tap: Option<(Tap, Caller)>,
 }
@@ -27,7 +29,8 @@ impl Outbox {
     /// Empty. `framed` for a transport that carries messages rather than bytes.
     pub(crate) fn new(framed: bool) -> Self {
         // bound: see the field
-        Self { bytes: BytesMut::new(), lengths: VecDeque::new(), framed, tap: None }
+        let (bytes, lengths) = (BytesMut::new(), VecDeque::new());
+        Self { bytes, lengths, framed, grown: false, tap: None }
     }
 
     /// Shows every message to `tap` from now on.
@@ -47,6 +50,7 @@ impl Outbox {
         } else {
             self.bytes.extend_from_slice(b"\n");
         }
+        self.grown |= self.bytes.len() > KEPT;
     }
 
     /// Moves all messages of `other` behind those here.
@@ -58,6 +62,7 @@ impl Outbox {
         }
         other.bytes.clear();
         self.lengths.append(&mut other.lengths);
+        self.grown |= self.bytes.len() > KEPT;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -77,15 +82,23 @@ impl Outbox {
     /// So many bytes of [`Self::unwritten`] were written.
     pub(crate) fn written(&mut self, count: usize) {
         self.bytes.advance(count);
-        if self.bytes.is_empty() && self.bytes.capacity() > KEPT {
-            self.bytes = BytesMut::new();
-        }
+        self.give_back();
     }
 
     /// The next message of a transport with frames.
     pub(crate) fn next_frame(&mut self) -> Option<Bytes> {
         let length = self.lengths.pop_front()?;
-        Some(self.bytes.split_to(length).freeze())
+        let frame = self.bytes.split_to(length).freeze();
+        self.give_back();
+        Some(frame)
+    }
+
+    /// An empty buffer still holds on to all that it has grown to, however little it shows of it.
+    fn give_back(&mut self) {
+        if self.grown && self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+            self.grown = false;
+        }
     }
 }
 

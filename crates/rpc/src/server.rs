@@ -7,19 +7,32 @@
 //!                                                  nothing left behind
 //! ```
 
+mod auth;
 mod builder;
 mod error;
+mod http;
 mod limits;
+mod listeners;
+mod ws;
 
 use std::{
     fmt,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::{builder::ServerBuilder, error::StartError, limits::Limits};
+use self::listeners::Addresses;
+pub use self::{
+    auth::AuthConfig,
+    builder::ServerBuilder,
+    error::StartError,
+    http::{HttpConfig, HttpTimeouts},
+    limits::Limits,
+    ws::WsConfig,
+};
 use crate::{Client, api::Api, transport};
 
 /// A running JSON-RPC server. Cheap to clone; dropping the last handle stops it without waiting.
@@ -31,6 +44,7 @@ struct Running {
     everything: Arc<Api>,
     limits: Limits,
     ipc_path: Option<PathBuf>,
+    addresses: Addresses,
     stop: CancellationToken,
     /// Everything that runs for this server.
     tasks: TaskTracker,
@@ -74,6 +88,21 @@ impl Server {
         self.0.ipc_path.as_deref()
     }
 
+    /// Where it listens for HTTP, if it does; with the port that was taken for port 0.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.0.addresses.http
+    }
+
+    /// Where it listens for WebSockets, if it does: a port of their own, or that of HTTP.
+    pub fn ws_addr(&self) -> Option<SocketAddr> {
+        self.0.addresses.ws
+    }
+
+    /// Where it listens for those who have a token, if it does.
+    pub fn auth_addr(&self) -> Option<SocketAddr> {
+        self.0.addresses.auth
+    }
+
     /// Whether the server still runs.
     pub fn is_running(&self) -> bool {
         !self.0.stop.is_cancelled()
@@ -81,7 +110,8 @@ impl Server {
 
     /// Stops the server and waits until it has: no listener, no connection, no task is left.
     ///
-    /// Answers that are ready are still sent, for a second at most; calls that run are dropped.
+    /// Answers that are ready are still sent, for a second at most, and over HTTP so are those that
+    /// become ready by then; calls that run are dropped.
     /// Stopping a stopped server does nothing.
     pub async fn stop(&self) {
         self.0.stop.cancel();
@@ -102,6 +132,7 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("running", &self.is_running())
             .field("ipc_path", &self.0.ipc_path)
+            .field("addresses", &self.0.addresses)
             .finish_non_exhaustive()
     }
 }

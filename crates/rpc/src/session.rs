@@ -16,6 +16,7 @@
 
 mod batch;
 mod call;
+mod once;
 mod subscriptions;
 
 use std::{
@@ -31,6 +32,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use serde_json::value::RawValue;
 
+pub(crate) use self::once::Exchange;
 use self::{
     batch::Batch,
     call::{Call, Finished, Opened},
@@ -81,9 +83,9 @@ impl CallTimeout {
 /// What every part of a session needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
-    link: Arc<Link>,
-    api: Arc<Api>,
-    limits: Arc<SessionLimits>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) api: Arc<Api>,
+    pub(crate) limits: Arc<SessionLimits>,
 }
 
 /// See the module's comment.

@@ -1,13 +1,17 @@
 //! The four ways to a session. Each carries complete JSON values to it and what it writes back.
 
+pub(crate) mod alarm;
+pub(crate) mod http;
 pub(crate) mod inproc;
 pub(crate) mod ipc;
 pub(crate) mod stream;
+pub(crate) mod ws;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use rand::TryRng as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use crate::{
     link::MAX_OUTSTANDING,
@@ -52,6 +56,31 @@ pub(crate) fn subscription_id() -> String {
     let digits = hex.trim_start_matches('0');
     format!("0x{}", if digits.is_empty() { "0" } else { digits })
 }
+
+/// Says goodbye: the other side learns of it at once, whoever else still holds the socket.
+pub(crate) async fn shut_down<S: AsyncWrite + Unpin>(socket: &mut S) {
+    let shut_down = poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx));
+    let _ = tokio::time::timeout(GOODBYE, shut_down).await;
+}
+
+/// Says goodbye to somebody who may still be writing.
+///
+/// A socket that is closed with bytes unread tells the other side to forget what it has not read
+/// either: the answer that says what was wrong. So whatever comes is thrown away for a moment.
+pub(crate) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut S) {
+    let goodbye = async {
+        poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx)).await?;
+        let mut thrown_away = vec![0; 16 * 1024];
+        while socket.read(&mut thrown_away).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+}
+
+/// How long saying goodbye may take.
+///
+/// Source: golang/go:src/net/http/server.go, `rstAvoidanceDelay`.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,7 @@
 //! go-ethereum's own dialogues, line by line, on every transport.
 
+#![allow(clippy::print_stdout, reason = "says which dialogue a failure is about")]
+
 mod common;
 
 use common::{
@@ -14,9 +16,14 @@ async fn the_dialogues_of_go_ethereum_are_held_on_every_transport() {
     for &transport in Transport::ALL {
         let mut held = 0;
         for (title, lines) in dialogues() {
+            if !transport.is_two_way() && NEED_TWO_WAYS.iter().any(|name| title.starts_with(name)) {
+                continue;
+            }
             println!("{transport:?}: {title}");
             let mut wire = Wire::open(&server, transport).await;
-            hold(&mut wire, &lines, title.starts_with("invalid-syntax")).await;
+            // A request's end is known, whatever was in it.
+            let ends = title.starts_with("invalid-syntax") && transport.is_two_way();
+            hold(&mut wire, &lines, ends).await;
             held += 1;
         }
         assert!(held > 15, "{transport:?}: only {held} dialogues");
@@ -33,7 +40,8 @@ async fn hold(wire: &mut Wire, lines: &[&str], ends: bool) {
             expected.add(answer.trim_start_matches("< "));
         }
         // A number is complete when something follows it.
-        wire.send(&format!("{}\n", expected.with_our_ids(request))).await;
+        let request = format!("{}\n", expected.request(request));
+        wire.send(&request).await;
         receive_expected(wire, &mut expected).await;
     }
     if ends {
@@ -42,6 +50,9 @@ async fn hold(wire: &mut Wire, lines: &[&str], ends: bool) {
         expect_silence(wire).await;
     }
 }
+
+/// Dialogues in which the server speaks first.
+const NEED_TWO_WAYS: [&str; 2] = ["revcall", "subscription"];
 
 /// The dialogues of the file: a title and its lines.
 fn dialogues() -> Vec<(&'static str, Vec<&'static str>)> {

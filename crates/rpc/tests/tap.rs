@@ -27,6 +27,9 @@ async fn each_message_is_shown_once_whichever_way_it_goes() {
             (r#"{"jsonrpc":"2.0","method":"foo_nothing"}"#, 0),
             (r#"{"jsonrpc":"2.0","id":4,"method":"foo_subscribe","params":["count",2]}"#, 3),
         ] {
+            if !transport.is_two_way() && request.contains("_subscribe") {
+                continue;
+            }
             wire.send(&format!(" {request}\n")).await;
             expected.push((false, request.to_owned()));
             for _ in 0..answers {

@@ -43,6 +43,14 @@ pub(crate) enum End {
         /// What it costs the peer.
         offence: Offence,
     },
+    /// A message was larger than its protocol takes.
+    #[error("{error}")]
+    TooLong {
+        /// How large, and what the limit is.
+        error: FrameError,
+        /// What the peer is told.
+        reason: DisconnectReason,
+    },
     /// No frame for 30 s, or one that crawls.
     #[error("read timeout")]
     ReadTimeout,
@@ -74,7 +82,7 @@ impl End {
     pub(crate) fn reason_to_send(&self) -> Option<DisconnectReason> {
         match self {
             Self::Remote(_) | Self::Eof | Self::Io(_) | Self::Frame(_) | Self::WriteTimeout => None,
-            Self::Local(reason) => Some(*reason),
+            Self::Local(reason) | Self::TooLong { reason, .. } => Some(*reason),
             Self::Stopping | Self::Returned => Some(DisconnectReason::Quitting),
             Self::Breach { .. } | Self::Stuck(_) | Self::Budget { .. } => {
                 Some(DisconnectReason::ProtocolError)
@@ -97,9 +105,12 @@ impl End {
     pub(crate) fn offence(&self) -> Option<Offence> {
         match self {
             Self::Breach { offence, .. } => Some(*offence),
+            Self::TooLong { .. } => Some(Offence::BadCompression),
             Self::Budget { own: true } | Self::Stuck(_) => Some(Offence::BudgetExceeded),
             Self::Protocol(
-                ProtocolError::InvalidMessage(_) | ProtocolError::InvalidCode { .. },
+                ProtocolError::InvalidMessage(_)
+                | ProtocolError::InvalidCode { .. }
+                | ProtocolError::Invalid(_),
             ) => Some(Offence::InvalidMessage),
             Self::Protocol(ProtocolError::Disconnect(_)) => None,
             Self::Protocol(_) | Self::Panicked(_) => Some(Offence::ProtocolFailed),
@@ -110,6 +121,16 @@ impl End {
     /// There was no memory for a message of this peer for too long.
     pub(crate) fn budget(budget: &PeerBudget) -> Self {
         Self::Budget { own: budget.is_full() }
+    }
+
+    /// The same, where a message that is too large ends the session with this reason.
+    pub(crate) fn from_frame_of(error: FrameError, reason: DisconnectReason) -> Self {
+        match error {
+            FrameError::TooLarge { .. } | FrameError::MessageTooLong { .. } => {
+                Self::TooLong { error, reason }
+            }
+            error => Self::from_frame(error),
+        }
     }
 
     /// Sorts what the frame layer refused: an authentic frame that breaks a rule is a breach, the

@@ -14,12 +14,12 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use rlpx::{frame::Frame, snappy};
+use rlpx::{FrameError, frame::Frame, snappy};
 use tokio::time::{Instant, timeout};
 
 use super::{Alive, End, Running, TapOf};
 use crate::{
-    Peer, base,
+    DisconnectReason, Peer, base,
     budget::PeerBudget,
     channel::Outgoing,
     queue::{Queue, Refused},
@@ -56,7 +56,8 @@ impl Inlet {
             let text = format!("msg code out of range: {}", frame.code);
             return Err(End::Breach { text, offence: Offence::BadMessageCode });
         };
-        let size = self.payload_len(&frame, running.max_message)?;
+        let limit = Limit { size: running.max_message, reason: running.oversize };
+        let size = self.payload_len(&frame, limit)?;
         let mut charge = self.budget.charge();
         if !charge.try_grow(size, size) {
             let room = Box::pin(timeout(STUCK, charge.grow(size, size))).await;
@@ -64,7 +65,7 @@ impl Inlet {
         }
         let message = Outgoing {
             code: frame.code.saturating_sub(running.offset),
-            payload: self.payload(&frame, running.max_message)?,
+            payload: self.payload(&frame, limit)?,
             charge: Some(charge),
         };
         self.peer.counters().message(&running.capability, message.code, true);
@@ -111,23 +112,23 @@ impl Inlet {
     }
 
     /// How long the payload will be in clear, checked before memory is set aside for it.
-    fn payload_len(&self, frame: &Frame, limit: usize) -> Result<usize, End> {
+    fn payload_len(&self, frame: &Frame, limit: Limit) -> Result<usize, End> {
         let size = frame.body.len();
-        if self.compressed {
-            snappy::payload_len(&frame.body, limit).map_err(End::from_frame)
-        } else if size > limit {
-            let text = format!("message of {size} bytes is over the limit of {limit}");
-            Err(End::Breach { text, offence: Offence::BadCompression })
+        let checked = if self.compressed {
+            snappy::payload_len(&frame.body, limit.size)
+        } else if size > limit.size {
+            Err(FrameError::TooLarge { size, limit: limit.size })
         } else {
             Ok(size)
-        }
+        };
+        checked.map_err(|error| End::from_frame_of(error, limit.reason))
     }
 
     /// The payload in clear.
-    fn payload(&self, frame: &Frame, limit: usize) -> Result<Bytes, End> {
+    fn payload(&self, frame: &Frame, limit: Limit) -> Result<Bytes, End> {
         self.payload_len(frame, limit)?;
         let payload = if self.compressed {
-            snappy::decompress(&frame.body, limit).map_err(End::from_frame)?
+            snappy::decompress(&frame.body, limit.size).map_err(End::from_frame)?
         } else {
             Bytes::copy_from_slice(&frame.body)
         };
@@ -140,13 +141,20 @@ impl Inlet {
     fn show_ignored(&self, frame: Frame) {
         if let Some(tap) = &self.tap {
             let body = Bytes::copy_from_slice(&frame.body);
-            let payload = match snappy::decompress(&body, BASE_MESSAGE) {
+            let payload = match snappy::decompress(&body, BASE_MESSAGE.size) {
                 Ok(payload) if self.compressed => payload,
                 _ => body,
             };
             tap.frame(false, frame.code, payload, frame.wire.unwrap_or_default());
         }
     }
+}
+
+/// How large a payload may be, in bytes, and what a peer is told whose payload is larger.
+#[derive(Clone, Copy)]
+struct Limit {
+    size: usize,
+    reason: DisconnectReason,
 }
 
 /// A message on its way to a protocol's queue.
@@ -183,4 +191,4 @@ impl Inbound<'_> {
 /// How long a protocol may take nothing while its queue is full, or memory be short.
 const STUCK: Duration = Duration::from_secs(30);
 /// The largest ping or pong, in bytes of payload: it is an empty list, with room for a newer form.
-const BASE_MESSAGE: usize = 1 << 10;
+const BASE_MESSAGE: Limit = Limit { size: 1 << 10, reason: DisconnectReason::ProtocolError };

@@ -23,13 +23,18 @@ use super::{
     Close, End,
     inlet::{Inbound, Inlet},
 };
-use crate::budget::{Charge, PeerBudget, Turn};
+use crate::{
+    DisconnectReason,
+    budget::{Charge, PeerBudget, Turn},
+};
 
 /// The task that owns the reading half.
 pub(crate) struct ReaderTask<R> {
     pub(crate) reader: Reader<R>,
     pub(crate) first_frame: Option<Frame>,
     pub(crate) inlet: Inlet,
+    /// What a peer is told whose frame is larger than any of its protocols takes.
+    pub(crate) oversize: DisconnectReason,
     pub(crate) closing: watch::Receiver<Close>,
 }
 
@@ -63,7 +68,7 @@ impl<R: AsyncRead + Unpin> ReaderTask<R> {
                     done
                 }
                 Ok(None) => self.fill(&mut intake).await,
-                Err(error) => return End::from_frame(error),
+                Err(error) => return End::from_frame_of(error, self.oversize),
             };
             if let Err(end) = step {
                 return end;

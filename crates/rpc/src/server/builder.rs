@@ -4,13 +4,12 @@ use std::{path::PathBuf, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Limits, Running, Server, StartError};
+use super::{
+    AuthConfig, HttpConfig, Limits, Running, Server, StartError, WsConfig,
+    listeners::{Listeners, Offer},
+};
 use crate::{
-    Module, TapEvent,
-    access::MethodFilter,
-    api::{Access, Api},
-    tap::Tap,
-    transport::ipc::IpcListener,
+    Module, TapEvent, access::MethodFilter, api::Access, tap::Tap, transport::ipc::IpcListener,
 };
 
 /// Puts a [`Server`] together.
@@ -21,6 +20,9 @@ pub struct ServerBuilder {
     methods: MethodFilter,
     limits: Limits,
     ipc: Option<PathBuf>,
+    http: Option<HttpConfig>,
+    ws: Option<WsConfig>,
+    auth: Option<AuthConfig>,
     tap: Option<Tap>,
 }
 
@@ -52,6 +54,25 @@ impl ServerBuilder {
         self
     }
 
+    /// Serves over HTTP. Not by default.
+    pub fn http(mut self, config: HttpConfig) -> Self {
+        self.http = Some(config);
+        self
+    }
+
+    /// Serves over WebSocket, on a port of its own or on that of HTTP. Not by default.
+    pub fn ws(mut self, config: WsConfig) -> Self {
+        self.ws = Some(config);
+        self
+    }
+
+    /// Serves over HTTP and WebSocket to those who have a token, authenticated namespaces included.
+    /// Not by default.
+    pub fn auth(mut self, config: AuthConfig) -> Self {
+        self.auth = Some(config);
+        self
+    }
+
     /// Sets the limits.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -78,24 +99,32 @@ impl ServerBuilder {
             module.check()?;
         }
         let listener = self.ipc.as_deref().map(IpcListener::bind).transpose()?;
-
         let subscribed = Arc::default();
-        let api = |access: &Access| {
-            let mut api = Api::new(&self.modules, access, Arc::clone(&subscribed));
-            api.tap = self.tap.clone();
-            Arc::new(api)
+        let offer = Offer {
+            modules: &self.modules,
+            methods: &self.methods,
+            limits: &self.limits,
+            subscribed: &subscribed,
+            tap: self.tap.as_ref(),
         };
+        let (http, ws, auth) = (self.http.as_ref(), self.ws.as_ref(), self.auth.as_ref());
+        let listeners = Listeners::bind(&offer, http, ws, auth).await?;
+
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let ipc_path = listener.as_ref().map(IpcListener::path);
         if let Some(listener) = listener {
-            let access = Access { methods: self.methods.clone(), ..Access::everything() };
-            tasks.spawn(listener.serve(api(&access), self.limits.clone(), stop.clone()));
+            let access = Access { methods: vec![self.methods.clone()], ..Access::everything() };
+            tasks.spawn(listener.serve(offer.reached(&access), self.limits.clone(), stop.clone()));
+        }
+        for (listener, endpoint) in listeners.bound {
+            tasks.spawn(listener.serve(endpoint, stop.clone()));
         }
         let running = Running {
-            everything: api(&Access::everything()),
+            everything: offer.reached(&Access::everything()),
             limits: self.limits.clone(),
             ipc_path,
+            addresses: listeners.addresses,
             stop,
             tasks,
         };

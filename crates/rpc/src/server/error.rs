@@ -41,4 +41,19 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// A port could not be bound.
+    #[error("{endpoint}: cannot listen on {address}: {source}")]
+    Listen {
+        /// What was to listen there: `http`, `ws` or `auth`.
+        endpoint: &'static str,
+        /// The address, as it was configured.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// WebSockets are to share the port of HTTP, and there is none.
+    #[error(
+        "ws: there is no http listener to share a port with; configure one, or give an address"
+    )]
+    NoHttp,
 }

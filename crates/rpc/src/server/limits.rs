@@ -36,7 +36,8 @@ pub struct Limits {
     pub call_timeout: Option<Duration>,
     /// Connections over IPC; 128. Further ones are closed.
     pub ipc_connections: usize,
-    /// Connections over HTTP; 512. Further ones are closed.
+    /// Connections over HTTP; 512. Further ones wait until one ends, and one that has idled for a
+    /// second ends then.
     pub http_connections: usize,
     /// WebSockets; 128. Further ones are refused with status 503.
     pub ws_connections: usize,

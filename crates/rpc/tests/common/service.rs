@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use futures_util::stream;
-use rpc::{Context, Limits, Module, RpcError, Server, ServerBuilder};
+use rpc::{
+    Context, HttpConfig, Limits, Module, Modules, RpcError, Server, ServerBuilder, WsConfig,
+};
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-/// A server with a socket in a folder of its own, which lives as long as the second half.
+/// A server on every transport, with a socket in a folder of its own, which lives as long as the
+/// second half.
 pub async fn started(builder: ServerBuilder) -> (Server, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let builder = if cfg!(unix) { builder.ipc(folder.path().join("rpc.ipc")) } else { builder };
+    let builder = builder
+        .http(HttpConfig::new("127.0.0.1:0").modules(Modules::all()))
+        .ws(WsConfig::with_http().modules(Modules::all()));
     (builder.start().await.expect("it starts"), folder)
 }
 
