@@ -1,8 +1,8 @@
 //! Calls of the JSON-RPC stack, client and server in this process: what one costs both.
 //!
 //! ```text
-//!   ours        in process    IPC                     one call at a time,
-//!   jsonrpsee                         WS    HTTP      64 in flight, 1,000 in a batch
+//!   ours        in process   IPC   WS   HTTP     one call at a time,
+//!   jsonrpsee                      WS   HTTP     64 in flight, 1,000 in a batch
 //! ```
 //!
 //! All ways with one load are measured in turns. Client, server and callers are tasks on one thread;
@@ -50,17 +50,28 @@ pub(crate) fn figures(plan: &Plan) -> Result<Vec<Figure>> {
 enum Way {
     OursInProcess,
     OursIpc,
+    OursWs,
+    OursHttp,
     TheirsWs,
     TheirsHttp,
 }
 
 impl Way {
-    const ALL: [Self; 4] = [Self::OursInProcess, Self::OursIpc, Self::TheirsWs, Self::TheirsHttp];
+    const ALL: [Self; 6] = [
+        Self::OursInProcess,
+        Self::OursIpc,
+        Self::OursWs,
+        Self::OursHttp,
+        Self::TheirsWs,
+        Self::TheirsHttp,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::OursInProcess => "rpc, in process",
             Self::OursIpc => "rpc, ipc",
+            Self::OursWs => "rpc, ws",
+            Self::OursHttp => "rpc, http",
             Self::TheirsWs => "jsonrpsee, ws",
             Self::TheirsHttp => "jsonrpsee, http",
         }
@@ -69,7 +80,10 @@ impl Way {
     /// What it is compared with, and how that is called in the table.
     fn yardstick(self) -> Option<(Self, &'static str)> {
         match self {
-            Self::OursInProcess | Self::OursIpc => Some((Self::TheirsWs, "× jsonrpsee, ws")),
+            Self::OursInProcess | Self::OursIpc | Self::OursWs => {
+                Some((Self::TheirsWs, "× jsonrpsee, ws"))
+            }
+            Self::OursHttp => Some((Self::TheirsHttp, "× jsonrpsee, http")),
             Self::TheirsWs | Self::TheirsHttp => None,
         }
     }
@@ -79,6 +93,9 @@ impl Way {
         match (self, load) {
             (Self::OursIpc, Load::OneAtATime) => Some(Bound::AtLeast(2.5)),
             (Self::OursIpc, Load::InFlight) => Some(Bound::AtLeast(5.0)),
+            (Self::OursWs | Self::OursHttp, Load::OneAtATime | Load::InFlight) => {
+                Some(Bound::AtLeast(0.95))
+            }
             _ => None,
         }
     }
@@ -180,6 +197,8 @@ impl Ends {
         Ok(match way {
             Way::OursInProcess => Self::Ours(ours::Ends::in_process().await?),
             Way::OursIpc => Self::Ours(ours::Ends::ipc().await?),
+            Way::OursWs => Self::Ours(ours::Ends::ws().await?),
+            Way::OursHttp => Self::Ours(ours::Ends::http().await?),
             Way::TheirsWs => Self::Theirs(theirs::Ends::ws().await?),
             Way::TheirsHttp => Self::Theirs(theirs::Ends::http().await?),
         })

@@ -1,7 +1,7 @@
 //! Our client and server.
 
 use anyhow::{Context as _, Result};
-use rpc::{Client, Module, Server};
+use rpc::{Client, HttpConfig, Module, Modules, Server, WsConfig};
 use tempfile::TempDir;
 
 use super::METHOD;
@@ -28,6 +28,22 @@ impl Ends {
         Ok(Self { client, _server: server, _folder: Some(folder) })
     }
 
+    pub(super) async fn ws() -> Result<Self> {
+        let config = WsConfig::new(ANY_PORT).modules(Modules::all());
+        let server = Server::builder().module(module()).ws(config).start().await?;
+        let address = server.ws_addr().context("it listens")?;
+        let client = Client::connect(&format!("ws://{address}")).await?;
+        Ok(Self { client, _server: server, _folder: None })
+    }
+
+    pub(super) async fn http() -> Result<Self> {
+        let config = HttpConfig::new(ANY_PORT).modules(Modules::all());
+        let server = Server::builder().module(module()).http(config).start().await?;
+        let address = server.http_addr().context("it listens")?;
+        let client = Client::connect(&format!("http://{address}")).await?;
+        Ok(Self { client, _server: server, _folder: None })
+    }
+
     pub(super) async fn add(&self, a: u64, b: u64) -> Result<u64> {
         Ok(self.client.call(METHOD, (a, b)).await?)
     }
@@ -45,3 +61,5 @@ impl Ends {
 fn module() -> Module {
     Module::new("bench").method("add", |a: u64, b: u64| async move { rpc::Result::Ok(a + b) })
 }
+
+const ANY_PORT: &str = "127.0.0.1:0";
