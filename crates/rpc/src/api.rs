@@ -157,10 +157,9 @@ impl Api {
         check_name(&name)?;
         let found = self.subscriptions.get(namespace).and_then(|of_namespace| {
             let any = of_namespace.any.as_ref();
-            let allowed = || {
-                let subscribe = format!("{namespace}_subscribe");
-                self.filters.iter().all(|filter| filter.allows_subscription(&subscribe, &name))
-            };
+            let subscribe = || format!("{namespace}_subscribe");
+            let allows = |filter: &MethodFilter| filter.allows_subscription(&subscribe(), &name);
+            let allowed = || self.filters.iter().all(allows);
             of_namespace.by_name.get(&name).or_else(|| any.filter(|_| allowed()))
         });
         match found {
