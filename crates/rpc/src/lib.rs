@@ -75,6 +75,10 @@
 //!   value than `"2.0"` does not.
 //! * An empty list of modules exposes nothing but `rpc`; `*` means all.
 //! * What follows `invalid argument N: ` and what is wrong with JSON is said in other words.
+//! * Over HTTP whoever calls must POST. A body over the limit is status 413 even if it does not say how
+//!   long it is, and one that comes too late is answered.
+//! * The host of a WebSocket is checked as that of HTTP is, and of two headers `Host`, `Origin` or
+//!   `Authorization` neither is believed.
 //! * A subscription whose source cannot wait ends with a last notification that has an `error` in
 //!   place of the `result`.
 //!
