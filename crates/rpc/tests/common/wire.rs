@@ -44,11 +44,6 @@ impl Transport {
         Self::Ws,
     ];
 
-    /// Whether messages follow each other in a stream of bytes, without frames.
-    pub fn is_stream(self) -> bool {
-        !matches!(self, Self::Http | Self::Ws)
-    }
-
     /// Whether the server can speak first, which subscriptions and calls to the client need.
     pub fn is_two_way(self) -> bool {
         self != Self::Http
