@@ -3,7 +3,7 @@
 //! What is accepted is written again and must be accepted again, as the same.
 //!
 //! ```text
-//!   cd xtask && cargo +nightly fuzz run enode
+//!   cargo +nightly fuzz run --fuzz-dir xtask/fuzz enode
 //! ```
 
 #![no_main]

@@ -1,7 +1,7 @@
 //! A compressed payload: it never becomes longer than it claims, nor than the limit.
 //!
 //! ```text
-//!   cd xtask && cargo +nightly fuzz run rlpx_snappy
+//!   cargo +nightly fuzz run --fuzz-dir xtask/fuzz rlpx_snappy
 //! ```
 
 #![no_main]

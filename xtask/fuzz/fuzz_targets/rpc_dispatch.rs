@@ -1,7 +1,7 @@
 //! The dispatcher of JSON-RPC: whatever a client writes, in pieces.
 //!
 //! ```text
-//!   cd xtask && cargo +nightly fuzz run rpc_dispatch
+//!   cargo +nightly fuzz run --fuzz-dir xtask/fuzz rpc_dispatch
 //! ```
 
 #![no_main]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   cargo install cargo-fuzz
-//!   cd xtask && cargo +nightly fuzz run rpc_scan
+//!   cargo +nightly fuzz run --fuzz-dir xtask/fuzz rpc_scan
 //! ```
 
 #![no_main]
