@@ -10,12 +10,15 @@
 
 mod chapter;
 mod chapter_a;
+mod chapter_b;
 mod human;
 mod log;
 mod node;
 mod placeholders;
 pub(crate) mod registry;
 mod report;
+#[cfg(test)]
+mod right_log;
 mod runner;
 
 use std::fs;
@@ -111,7 +114,8 @@ fn positive_seconds(text: &str) -> Result<Duration, String> {
 const LOGS: &str = "examples-logs";
 
 const HELP: &str = "\
-Chapters: A1 server, A2 connect, A3 events, A4 message, A5 reply; wiki_2015, a whole program
+Chapters: A1 server, A2 connect, A3 events, A4 message, A5 reply; B1 rpc, B2 method, B3 message;
+  wiki_2015, a whole program
 
 Examples:
   cargo xtask examples              all of them

@@ -56,6 +56,18 @@ fn a_chapter_that_exits_with_an_error_fails_with_its_last_words() {
 }
 
 #[test]
+fn a_chapter_that_leaves_a_file_behind_fails() {
+    let fake = Fake::create();
+
+    let output = fake.run(&["A1"], "litter");
+
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(row(&text, "  files").contains("leaves nothing behind"), "{text}");
+    assert!(row(&text, "  got").contains("demo.ipc"), "{text}");
+}
+
+#[test]
 fn a_chapter_that_hangs_is_killed_and_fails() {
     let fake = Fake::create();
 
@@ -140,7 +152,7 @@ fn machines_get_an_object_a_line() {
 fn a_wrong_question_is_exit_code_2() {
     let fake = Fake::create();
 
-    for arguments in [["Z9"].as_slice(), &["D3"], &["B1"], &["--limit", "-1"], &["--no-flag"]] {
+    for arguments in [["Z9"].as_slice(), &["D3"], &["C1"], &["--limit", "-1"], &["--no-flag"]] {
         let output = fake.run(arguments, "");
 
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
@@ -284,6 +296,9 @@ fn main() {
     if fake == "exit" {
         eprintln!("Error: no more today");
         std::process::exit(1);
+    }
+    if fake == "litter" {
+        std::fs::write(std::env::temp_dir().join("demo.ipc"), "").unwrap();
     }
     while fake == "hang" {
         std::thread::park();

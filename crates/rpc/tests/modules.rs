@@ -1,5 +1,7 @@
 //! Modules made from objects: what is named can be called, and nothing else.
 
+#![allow(clippy::unused_async, reason = "handlers are asynchronous, whether they wait or not")]
+
 mod common;
 
 use std::sync::{Arc, Mutex};
@@ -71,5 +73,17 @@ async fn what_is_not_named_cannot_be_called() {
     assert_eq!(words.0.lock().expect("no panic").len(), 1);
     words.clone().clear().await.expect("it can be, from here");
     assert!(words.0.lock().expect("no panic").is_empty());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_text_of_a_refusal_is_said_once_in_a_chain_of_errors() {
+    let module = Module::new("foo").method("fail", || async { Err::<(), _>("no") });
+    let server = Server::builder().module(module).start().await.expect("it starts");
+
+    let error = server.attach().call::<()>("foo_fail", ()).await.expect_err("it fails");
+
+    let chain: Vec<_> = anyhow::Error::from(error).chain().map(ToString::to_string).collect();
+    assert_eq!(chain, ["no"]);
     server.stop().await;
 }

@@ -94,11 +94,8 @@ async fn main() -> anyhow::Result<()> {
 
     // ANCHOR: rpc
     // The door is node one's. Node two has none, and knows nothing of RPC.
-    let module = Module::new("foo").method_of(&foo_one, "sendMsg", Foo::send_msg).subscription_of(
-        &one,
-        "peerEvents",
-        peer_events,
-    );
+    let module = Module::new("foo").method_of(&foo_one, "sendMsg", Foo::send_msg);
+    let module = module.subscription_of(&one, "peerEvents", peer_events);
     let folder = tempfile::tempdir()?;
     let socket = tutorial::socket_in(folder.path());
     let rpc = tutorial::rpc_server(&socket).module(module).start().await?;

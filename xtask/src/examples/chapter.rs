@@ -36,7 +36,36 @@ pub(crate) struct Row {
     pub(crate) check: fn(&Log) -> Check,
 }
 
+impl Row {
+    pub(crate) const fn new(
+        name: &'static str,
+        rule: &'static str,
+        check: fn(&Log) -> Check,
+    ) -> Self {
+        Self { name, rule, check }
+    }
+}
+
 impl Chapter {
+    /// A chapter of the tutorial.
+    pub(crate) const fn new(
+        name: &'static str,
+        binary: &'static str,
+        proves: &'static str,
+        rows: &'static [Row],
+    ) -> Self {
+        Self {
+            name,
+            package: "tutorial",
+            binary,
+            proves,
+            arguments: &["--log", "json"],
+            limit: Duration::from_secs(10),
+            rows,
+            alternatives: &[],
+        }
+    }
+
     /// `A1 server`: how the table calls it.
     pub(crate) fn label(&self) -> String {
         let (letter, subject) = self.binary.split_once('_').unwrap_or((self.binary, ""));

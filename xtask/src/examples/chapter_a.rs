@@ -5,7 +5,6 @@
 //! one node.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -16,47 +15,25 @@ use crate::examples::node::Node;
 /// A1 to A5.
 pub(crate) fn chapters() -> Vec<Chapter> {
     vec![
-        chapter("A1", "a1_server", "a server starts, has an enode, stops", A1),
-        chapter("A2", "a2_connect", "two servers meet, a full one refuses", A2),
-        chapter("A3", "a3_events", "a peer that comes or goes is an event", A3),
+        Chapter::new("A1", "a1_server", "a server starts, has an enode, stops", A1),
+        Chapter::new("A2", "a2_connect", "two servers meet, a full one refuses", A2),
+        Chapter::new("A3", "a3_events", "a peer that comes or goes is an event", A3),
         Chapter {
             alternatives: HANG_UP_RACE,
-            ..chapter("A4", "a4_message", "a protocol, a message each way", A4)
+            ..Chapter::new("A4", "a4_message", "a protocol, a message each way", A4)
         },
         Chapter {
             alternatives: HANG_UP_RACE,
-            ..chapter("A5", "a5_reply", "a ping is answered with a pong", A5)
+            ..Chapter::new("A5", "a5_reply", "a ping is answered with a pong", A5)
         },
     ]
 }
 
-const fn chapter(
-    name: &'static str,
-    binary: &'static str,
-    proves: &'static str,
-    rows: &'static [Row],
-) -> Chapter {
-    Chapter {
-        name,
-        package: "tutorial",
-        binary,
-        proves,
-        arguments: &["--log", "json"],
-        limit: Duration::from_secs(10),
-        rows,
-        alternatives: &[],
-    }
-}
-
-const fn row(name: &'static str, rule: &'static str, check: fn(&Log) -> Check) -> Row {
-    Row { name, rule, check }
-}
-
 const A1: &[Row] = &[
-    row("A1.1", "`server started` has enode, name, ID, IP", a1_1_server_started),
-    row("A1.2", "ID is the keccak256 of the enode's key", a1_2_id_is_hash_of_key),
-    row("A1.3", "name, IP, and a port that answers until stop", a1_3_name_address_port),
-    row("A1.4", "a second server and a late call are refused", a1_4_refusals),
+    Row::new("A1.1", "`server started` has enode, name, ID, IP", a1_1_server_started),
+    Row::new("A1.2", "ID is the keccak256 of the enode's key", a1_2_id_is_hash_of_key),
+    Row::new("A1.3", "name, IP, and a port that answers until stop", a1_3_name_address_port),
+    Row::new("A1.4", "a second server and a late call are refused", a1_4_refusals),
 ];
 
 fn a1_1_server_started(log: &Log) -> Check {
@@ -106,9 +83,9 @@ fn a1_4_refusals(log: &Log) -> Check {
 }
 
 const A2: &[Row] = &[
-    row("A2.1", "each node has exactly the other as its peer", a2_1_each_has_the_other),
-    row("A2.2", "inbound on two, outbound and static on one", a2_2_directions),
-    row("A2.3", "a full server refuses with reason 4, unseen", a2_3_full_server_refuses),
+    Row::new("A2.1", "each node has exactly the other as its peer", a2_1_each_has_the_other),
+    Row::new("A2.2", "inbound on two, outbound and static on one", a2_2_directions),
+    Row::new("A2.3", "a full server refuses with reason 4, unseen", a2_3_full_server_refuses),
 ];
 
 fn a2_1_each_has_the_other(log: &Log) -> Check {
@@ -142,9 +119,9 @@ fn a2_3_full_server_refuses(log: &Log) -> Check {
 }
 
 const A3: &[Row] = &[
-    row("A3.1", "the first event is `add` of two", a3_1_add_comes_first),
-    row("A3.2", "one peer after the event", a3_2_one_peer),
-    row("A3.3", "`drop` of two after two has stopped", a3_3_drop_of_two),
+    Row::new("A3.1", "the first event is `add` of two", a3_1_add_comes_first),
+    Row::new("A3.2", "one peer after the event", a3_2_one_peer),
+    Row::new("A3.3", "`drop` of two after two has stopped", a3_3_drop_of_two),
 ];
 
 fn a3_1_add_comes_first(log: &Log) -> Check {
@@ -166,10 +143,10 @@ fn a3_3_drop_of_two(log: &Log) -> Check {
 }
 
 const A4: &[Row] = &[
-    row("A4.1", "each side sends `foobar` and receives it", a4_1_foobar_both_ways),
-    row("A4.2", "a `msgrecv` event a side, addresses mirrored", a4_2_receive_events),
-    row("A4.3", "per side: add, msgsend, msgrecv, drop", a4_3_event_order),
-    row("A4.4", "who hangs up first says `protocol returned`", a4_4_drop_errors),
+    Row::new("A4.1", "each side sends `foobar` and receives it", a4_1_foobar_both_ways),
+    Row::new("A4.2", "a `msgrecv` event a side, addresses mirrored", a4_2_receive_events),
+    Row::new("A4.3", "per side: add, msgsend, msgrecv, drop", a4_3_event_order),
+    Row::new("A4.4", "who hangs up first says `protocol returned`", a4_4_drop_errors),
 ];
 
 fn a4_1_foobar_both_ways(log: &Log) -> Check {
@@ -233,9 +210,9 @@ fn a4_4_drop_errors(log: &Log) -> Check {
 }
 
 const A5: &[Row] = &[
-    row("A5.1", "per side: ping sent, ping, pong sent, pong", a5_1_ping_pong_order),
-    row("A5.2", "per side two messages each way, of 3 bytes", a5_2_message_events),
-    row("A5.3", "both bodies return well, both sides drop", a5_3_clean_end),
+    Row::new("A5.1", "per side: ping sent, ping, pong sent, pong", a5_1_ping_pong_order),
+    Row::new("A5.2", "per side two messages each way, of 3 bytes", a5_2_message_events),
+    Row::new("A5.3", "both bodies return well, both sides drop", a5_3_clean_end),
 ];
 
 fn a5_1_ping_pong_order(log: &Log) -> Check {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::UsageError;
 use crate::examples::chapter::Chapter;
-use crate::examples::chapter_a;
+use crate::examples::{chapter_a, chapter_b};
 
 /// All chapters, in the order of the book; whole programs last.
 pub(crate) fn all() -> Vec<Chapter> {
     let mut chapters = chapter_a::chapters();
+    chapters.extend(chapter_b::chapters());
     chapters.push(WIKI_2015);
     chapters
 }
@@ -107,6 +108,7 @@ mod tests {
         let of_a = ["a1_server", "a2_connect", "a3_events", "a4_message", "a5_reply"];
 
         assert_eq!(binaries(&["A"]), of_a);
+        assert_eq!(binaries(&["b"]), ["b1_rpc", "b2_method", "b3_message"]);
     }
 
     #[test]
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_planned_chapter_is_told_from_a_wrong_name() {
-        let planned = chosen(&["B1".to_owned()]).unwrap_err().to_string();
+        let planned = chosen(&["C1".to_owned()]).unwrap_err().to_string();
         let wrong = chosen(&["Z9".to_owned()]).unwrap_err().to_string();
 
         assert!(planned.contains("not written yet"), "{planned}");

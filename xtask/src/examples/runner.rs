@@ -55,7 +55,7 @@ pub(crate) struct Outcome {
 /// One thing that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    /// The row, `A1.2`, or what else is wrong: `time`, `exit`, `log`, `output`, `build`.
+    /// The row, `A1.2`, or what else is wrong: `time`, `exit`, `files`, `log`, `output`, `build`.
     pub(crate) row: String,
     pub(crate) rule: String,
     pub(crate) mismatch: Mismatch,
@@ -136,6 +136,7 @@ pub(crate) fn run(
     outcome.time = start.elapsed();
 
     outcome.faults = faults(chapter, end, limit, &files)?;
+    outcome.faults.extend(leftovers(end, &home.path)?);
     if outcome.faults.is_empty() {
         check_output(&mut outcome, settings, &home.path, &files)?;
     }
@@ -217,6 +218,19 @@ fn faults(
         faults.extend(broken_rows(chapter, &read(&files.stdout)?));
     }
     Ok(faults)
+}
+
+/// What it left in its directory. Whoever is killed has no time to tidy up.
+fn leftovers(end: End, home: &Path) -> anyhow::Result<Option<Fault>> {
+    if end == End::OutOfTime {
+        return Ok(None);
+    }
+    let entries = fs::read_dir(home)?.collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<_> =
+        entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let fault =
+        || Fault::new("files", "it leaves nothing behind", "an empty directory", names.join(", "));
+    Ok((!names.is_empty()).then(fault))
 }
 
 fn broken_rows(chapter: &Chapter, text: &str) -> Vec<Fault> {

@@ -7,8 +7,8 @@ use crate::RpcError;
 #[non_exhaustive]
 pub enum ClientError {
     /// The server's answer is an error: code, text and data as it sent them.
-    #[error("{0}")]
-    Call(#[source] RpcError),
+    #[error(transparent)]
+    Call(RpcError),
     /// There is no such transport.
     #[error(
         "no known transport for URL scheme {scheme:?}; want http, ws, or a path without a scheme"

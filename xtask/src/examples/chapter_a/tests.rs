@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::keccak::keccak256;
+use crate::examples::right_log::*;
 
 #[test]
 fn right_logs_pass_every_row() {
@@ -174,43 +174,7 @@ fn nodes_may_speak_in_any_order() {
     }
 }
 
-// A right log, and ways to spoil it
-
-type Change = Box<dyn Fn(&mut Vec<Value>)>;
-
-struct Peer {
-    key: u8,
-    remote: &'static str,
-    inbound: bool,
-}
-
-impl Peer {
-    const ONE: Self = Self { key: 1, remote: "127.0.0.1:38766", inbound: true };
-    const TWO: Self = Self { key: 2, remote: "127.0.0.1:30912", inbound: false };
-
-    fn id(&self) -> String {
-        keccak256(&[self.key; 64]).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn enode(&self, port: u16) -> String {
-        format!("enode://{}@127.0.0.1:{port}?discport=0", format!("{:02x}", self.key).repeat(64))
-    }
-
-    /// As a list of peers shows it.
-    fn entry(&self) -> Value {
-        json!({
-            "id": self.id(),
-            "remote": self.remote,
-            "inbound": self.inbound,
-            "static": !self.inbound,
-        })
-    }
-
-    /// As a protocol's line shows it.
-    fn shown(&self) -> String {
-        format!("Peer {} {}", &self.id()[..16], self.remote)
-    }
-}
+// What the programs say when all is well
 
 fn right_logs() -> [(&'static str, Vec<Value>); 5] {
     [("A1", a1()), ("A2", a2()), ("A3", a3()), ("A4", a4()), ("A5", a5())]
@@ -299,134 +263,10 @@ fn a5() -> Vec<Value> {
     lines.into_iter().map(said).collect()
 }
 
-fn started(peer: &Peer, node: &str, port: u16) -> Value {
-    json!({
-        "message": "server started", "node": node, "enode": peer.enode(port),
-        "name": "foo/v42/linux/rust1.95.0", "ID": peer.id(), "IP": "127.0.0.1",
-    })
-}
-
-fn event(node: &str, own: &Peer, other: &Peer, kind: &str, more: Value) -> Value {
-    let mut event = json!({
-        "message": "received peerevent", "node": node, "type": kind, "peer": other.id(),
-        "local": own.remote, "remote": other.remote,
-    });
-    let more = more.as_object().unwrap().clone();
-    event.as_object_mut().unwrap().extend(more);
-    event
-}
-
-fn of_message(size: u8) -> Value {
-    json!({"protocol": "foo", "msg_code": 0, "msg_size": size})
-}
-
-/// What every line has.
-fn said(mut value: Value) -> Value {
-    value["level"] = json!("INFO");
-    value["demolog"] = json!("*");
-    value
-}
-
-fn find(name: &str) -> Chapter {
-    chapters().into_iter().find(|chapter| chapter.name == name).unwrap()
-}
-
-fn failing(name: &str, lines: &[Value]) -> Vec<&'static str> {
-    let text: Vec<_> = lines.iter().map(Value::to_string).collect();
-    let log = Log::parse(&text.join("\n")).unwrap();
-    let failing = find(name).rows.iter().filter(|row| (row.check)(&log).is_err());
-    failing.map(|row| row.name).collect()
-}
-
-fn must_fail(chapter: &str, row: &str, mut lines: Vec<Value>, change: Change) {
-    let before = lines.clone();
-    change(&mut lines);
-    assert_ne!(lines, before, "the change for {row} changes nothing");
-    let failing = failing(chapter, &lines);
-    assert!(failing.contains(&row), "{row} holds although the log is broken; failing: {failing:?}");
-}
-
-fn remove(message: &'static str) -> Change {
-    Box::new(move |lines| {
-        let at = position(lines, message);
-        lines.remove(at);
-    })
-}
-
-fn twice(message: &'static str) -> Change {
-    Box::new(move |lines| lines.push(lines[position(lines, message)].clone()))
-}
-
-fn move_to_end(message: &'static str) -> Change {
-    Box::new(move |lines| {
-        let line = lines.remove(position(lines, message));
-        lines.push(line);
-    })
-}
-
-fn swap_first_two(message: &'static str) -> Change {
-    Box::new(move |lines| {
-        let at: Vec<_> = (0..lines.len()).filter(|at| lines[*at]["message"] == message).collect();
-        lines.swap(at[0], at[1]);
-    })
-}
-
-fn set(message: &'static str, field: &'static str, value: Value) -> Change {
-    Box::new(move |lines| {
-        let at = position(lines, message);
-        lines[at][field] = value.clone();
-    })
-}
-
-fn set_last(message: &'static str, field: &'static str, value: Value) -> Change {
-    Box::new(move |lines| {
-        let line = lines.iter_mut().rfind(|line| line["message"] == message).unwrap();
-        line[field] = value.clone();
-    })
-}
-
-fn unset(message: &'static str, field: &'static str) -> Change {
-    Box::new(move |lines| {
-        let at = position(lines, message);
-        lines[at].as_object_mut().unwrap().remove(field);
-    })
-}
-
-/// In all lines with this message that have the field.
-fn change_all(message: &'static str, field: &'static str, value: Value) -> Change {
-    Box::new(move |lines| {
-        for line in lines.iter_mut().filter(|line| line["message"] == message) {
-            if let Some(old) = line.get_mut(field) {
-                *old = value.clone();
-            }
-        }
-    })
-}
-
-/// In the first event of this type.
-fn change_event(kind: &'static str, field: &'static str, value: Value) -> Change {
-    Box::new(move |lines| {
-        let event = lines.iter_mut().find(|line| line["type"] == kind).unwrap();
-        event[field] = value.clone();
-    })
-}
-
-fn move_event_to_end(kind: &'static str) -> Change {
-    Box::new(move |lines| {
-        let at = lines.iter().position(|line| line["type"] == kind).unwrap();
-        let event = lines.remove(at);
-        lines.push(event);
-    })
-}
-
 /// In the peer listed in a field of `after add`.
 fn change_entry(list: &'static str, field: &'static str, value: Value) -> Change {
     Box::new(move |lines| {
         let at = position(lines, "after add");
         lines[at][list][0][field] = value.clone();
     })
-}
-
-fn position(lines: &[Value], message: &str) -> usize {
-    lines.iter().position(|line| line["message"] == message).unwrap()
 }

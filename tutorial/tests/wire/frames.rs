@@ -1,107 +1,22 @@
-//! The bytes in the book are those of a run, and this is where they come from.
-//!
-//! ```text
-//!   a4_message --wire --log json ──▶ pieces per node ──▶ taken apart, named ──▶ book/src/wire/
-//! ```
-//!
-//! Keys and randomness are fixed there, so each run sends the same bytes. When they change on
-//! purpose: `BLESS=1 cargo test -p tutorial --test wire`, then review the diff.
-
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
-
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+//! Packets and frames between nodes, taken apart: names, fields, encryption.
 
 use alloy_rlp::Header;
-use enode::SecretKey;
 use serde_json::Value;
 
-#[test]
-fn a1_shows_what_becomes_of_a_key() {
-    let key = SecretKey::from_bytes(&[0x22; 32]).unwrap();
-    let public_key = key.public_key().to_string();
-
-    let mut text = String::from("ANCHOR: enode\n");
-    for (name, value) in [
-        ("secret key", const_hex::encode(*key.to_bytes())),
-        ("public key", public_key.clone()),
-        ("node id", key.node_id().to_string()),
-        ("enode URL", format!("enode://{}@127.0.0.1:31234?discport=0", shortened(&public_key))),
-    ] {
-        let mut name = name;
-        for part in value.as_bytes().chunks(80) {
-            text += &format!("{name:<11} {}\n", str::from_utf8(part).unwrap());
-            name = "";
-        }
-    }
-    text += "ANCHOR_END: enode\n";
-
-    compare("a1_server", &text);
-}
-
-#[test]
-fn a2_shows_handshake_hellos_and_a_refusal() {
-    let pieces = ["auth", "ack", "hello_one", "hello_two", "disconnect_two_2"];
-
-    compare("a2_connect", &wire(env!("CARGO_BIN_EXE_a2_connect"), &pieces));
-}
-
-#[test]
-fn a3_shows_a_goodbye() {
-    compare("a3_events", &wire(env!("CARGO_BIN_EXE_a3_events"), &["disconnect_two"]));
-}
-
-#[test]
-fn a4_shows_a_message_in_its_frame() {
-    let pieces = ["hello_one", "foo_one_1", "foo_two_1"];
-
-    compare("a4_message", &wire(env!("CARGO_BIN_EXE_a4_message"), &pieces));
-}
-
-#[test]
-fn a5_shows_pings_and_pongs() {
-    let pieces = ["foo_one_1", "foo_two_2"];
-
-    compare("a5_reply", &wire(env!("CARGO_BIN_EXE_a5_reply"), &pieces));
-}
-
-/// Compares with the file in the book, or writes it.
-fn compare(name: &str, text: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src/wire");
-    let path = folder.join(name).with_extension("txt");
-    if std::env::var_os("BLESS").is_some() {
-        fs::create_dir_all(folder).unwrap();
-        fs::write(path, text).unwrap();
-        return;
-    }
-
-    let expected = fs::read_to_string(&path).unwrap_or_default();
-
-    let difference = expected.lines().zip(text.lines()).find(|(old, new)| old != new);
-    assert_eq!(difference, None, "{name}; if it is meant: BLESS=1 cargo test --test wire");
-    assert_eq!(expected.len(), text.len(), "{name}");
-}
-
 /// What a chapter's nodes send, taken apart: these pieces, each between anchors of its name.
-fn wire(chapter: &str, wanted: &[&str]) -> String {
-    let output = Command::new(chapter).args(["--wire", "--log", "json"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-
+/// `fields` are those of the protocol's message.
+pub(crate) fn pieces(lines: &[Value], wanted: &[&str], fields: &[&str]) -> String {
     let mut text = String::new();
-    let (one, two) = (connections(&lines, "one"), connections(&lines, "two"));
+    let (one, two) = (connections(lines, "one"), connections(lines, "two"));
     for (index, (one, two)) in one.into_iter().zip(two).enumerate() {
         let suffix = if index == 0 { String::new() } else { format!("_{}", index + 1) };
         let snappy = [&one, &two].iter().all(|side| side.iter().any(Piece::is_hello));
         for turn in 0..one.len().max(two.len()) {
             for piece in [one.get(turn), two.get(turn)].into_iter().flatten() {
                 let name = format!("{}{suffix}", piece.name(turn));
-                if !wanted.contains(&name.as_str()) {
-                    continue;
+                if wanted.contains(&name.as_str()) {
+                    text += &super::anchored(&name, &piece.text(snappy, fields));
                 }
-                text += &format!("ANCHOR: {name}\n{}ANCHOR_END: {name}\n\n", piece.text(snappy));
             }
         }
     }
@@ -164,12 +79,14 @@ impl Piece {
         }
     }
 
-    fn text(&self, snappy: bool) -> String {
+    fn text(&self, snappy: bool, fields: &[&str]) -> String {
         let other = if self.node == "one" { "two" } else { "one" };
         let mut text = format!("{} ──▶ {other}   ", self.node);
         match &self.payload {
             None => self.packet(&mut text, other),
-            Some(payload) => self.frame(&mut text, payload, snappy && !self.is_hello()),
+            Some(payload) => {
+                self.frame(&mut text, payload, snappy && !self.is_hello(), fields);
+            }
         }
         text
     }
@@ -198,7 +115,7 @@ impl Piece {
     }
 
     /// The message as it is, as it is compressed, and as it travels.
-    fn frame(&self, text: &mut String, payload: &[u8], snappy: bool) {
+    fn frame(&self, text: &mut String, payload: &[u8], snappy: bool, fields: &[&str]) {
         *text += &match self.code {
             HELLO => "hello\n".to_owned(),
             DISCONNECT => "disconnect\n".to_owned(),
@@ -211,7 +128,7 @@ impl Piece {
                 &["version", "name", "capabilities", "port, not in use any more", "public key"]
             }
             DISCONNECT => &["reason"],
-            _ => &["pong", "created"],
+            _ => fields,
         };
         items(text, "payload", payload, 0, names);
 
@@ -278,7 +195,7 @@ fn row(text: &mut String, label: &str, bytes: &[u8], note: &str) {
 }
 
 /// Sixteen bytes are shown whole.
-fn shortened(hex: &str) -> String {
+pub(crate) fn shortened(hex: &str) -> String {
     match hex.len() {
         ..=32 => hex.to_owned(),
         length => format!("{}…{}", &hex[..20], &hex[length - 8..]),
