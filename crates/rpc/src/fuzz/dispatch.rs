@@ -137,7 +137,7 @@ fn module() -> Module {
             tokio::task::yield_now().await;
             crate::Result::Ok(())
         })
-        .method("never", || std::future::pending::<crate::Result<()>>())
+        .method("never", std::future::pending::<crate::Result<()>>)
         .method("back", |context: Context, method: String| async move {
             context.call::<Value>(&method, ()).await
         })
