@@ -43,7 +43,7 @@ const PACKAGE: &str = "bench";
 
 const HELP: &str = "\
 Options that are passed on:
-  --filter TEXT   only figures whose name contains this: codec, \"server, one way\", \"64 B\"
+  --filter TEXT   only figures whose name contains this: codec, \"server, one way\", \"rpc, ipc\"
   --rounds N      rounds that each figure is the median of
   --quick         few rounds and small batches, for a look
   --json          JSON instead of the table

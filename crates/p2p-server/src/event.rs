@@ -486,5 +486,9 @@ mod tests {
             serde_json::to_string(&PeerEvent::Lagged(3)).expect("plain data"),
             r#"{"type":"lagged","missed":3}"#
         );
+        assert_eq!(
+            serde_json::to_string(&PeerEvent::Overrun).expect("plain data"),
+            r#"{"type":"overrun"}"#
+        );
     }
 }

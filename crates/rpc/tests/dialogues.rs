@@ -1,5 +1,7 @@
 //! go-ethereum's own dialogues, line by line, on every transport.
 
+#![allow(clippy::print_stdout, reason = "says which dialogue a failure is about")]
+
 mod common;
 
 use common::{

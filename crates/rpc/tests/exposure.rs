@@ -4,9 +4,13 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::node::Node;
+use common::{
+    node::Node,
+    soon,
+    wire::{Transport, Wire},
+};
 use p2p_server::test_utils::Net;
-use rpc::{Client, Module, Server, admin::AdminApi, code, web3};
+use rpc::{Client, HttpConfig, Module, Modules, Server, WsConfig, admin::AdminApi, code, web3};
 use serde_json::{Value, json};
 
 /// Everything that there is, written out once more.
@@ -144,6 +148,44 @@ async fn what_was_not_registered_is_not_there() {
         server.stop().await;
     }
     node.stop().await;
+}
+
+#[tokio::test]
+async fn over_http_and_websocket_admin_is_offered_where_it_was_listed() {
+    let node = p2p_server::Server::builder(enode::SecretKey::random()).start().await;
+    let node = node.expect("it starts");
+    for (modules, expected) in [
+        (None, json!({"net": "1.0", "rpc": "1.0", "web3": "1.0"})),
+        (Some(Modules::only(["admin"])), json!({"admin": "1.0", "rpc": "1.0"})),
+        (Some(Modules::only::<&str>([])), json!({"rpc": "1.0"})),
+    ] {
+        let mut http = HttpConfig::new("127.0.0.1:0");
+        let mut ws = WsConfig::with_http();
+        if let Some(modules) = modules {
+            (http, ws) = (http.modules(modules.clone()), ws.modules(modules));
+        }
+        let builder = Server::builder().modules(AdminApi::new(node.clone())).http(http).ws(ws);
+        let server = builder.start().await.expect("it starts");
+
+        for transport in [Transport::Http, Transport::Ws] {
+            let mut wire = Wire::open(&server, transport).await;
+            assert_eq!(ask(&mut wire, "rpc_modules").await["result"], expected);
+            let answer = ask(&mut wire, "admin_bans").await;
+            if expected["admin"].is_null() {
+                assert_eq!(answer["error"]["code"], code::METHOD_NOT_FOUND, "{transport:?}");
+            } else {
+                assert_eq!(answer["result"], json!([]), "{transport:?}");
+            }
+        }
+        server.stop().await;
+    }
+    node.stop().await;
+}
+
+async fn ask(wire: &mut Wire, method: &str) -> Value {
+    wire.send(&json!({"jsonrpc": "2.0", "id": 1, "method": method}).to_string()).await;
+    let answer = soon("an answer", wire.receive()).await.expect("it is open");
+    serde_json::from_str(&answer).expect("JSON")
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! Modules made from objects: what is named can be called, and nothing else.
 
+#![allow(clippy::unused_async, reason = "handlers are asynchronous, whether they wait or not")]
+
 mod common;
 
 use std::sync::{Arc, Mutex};

@@ -4,6 +4,7 @@
 //!   main ─▶ codec      a frame, beside a plain codec    in turns, median of the ratios  [measure]
 //!        ─▶ handshake  both sides, in memory
 //!        ─▶ messages   over loopback TCP: rlpx alone, and the whole server
+//!        ─▶ rpc        calls, one at a time, 64 in flight, in a batch; beside jsonrpsee
 //!        ─▶ memory     heap of a connection, allocations of a message   a program of its own
 //!        ─▶ report     one table, or JSON; what is below its floor
 //! ```
@@ -29,12 +30,13 @@ mod memory;
 mod messages;
 mod plain;
 mod report;
+mod rpc;
 
-/// Measures codec, handshake, messages over loopback and memory, and prints one table
+/// Measures codec, handshake, messages, RPC calls and memory, and prints one table
 #[derive(Debug, clap::Parser)]
 #[command(name = "bench", after_help = HELP)]
 struct Arguments {
-    /// Only figures whose name contains this: "codec", "server, one way", "64 B"
+    /// Only figures whose name contains this: "codec", "server, one way", "64 B", "rpc, ipc"
     #[arg(long)]
     filter: Option<String>,
 
@@ -100,6 +102,7 @@ fn measure(arguments: &Arguments) -> Result<Report> {
     let mut figures = codec::figures(&plan);
     figures.extend(handshake::figures(&plan));
     figures.extend(messages::figures(&plan)?);
+    figures.extend(rpc::figures(&plan)?);
     figures.extend(memory::figures(&plan)?);
     Ok(Report { machine, command: command(), rounds, figures })
 }

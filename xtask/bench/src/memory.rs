@@ -22,6 +22,8 @@ struct Counted {
     after_message: f64,
     settled: f64,
     per_message: Vec<PerMessage>,
+    ipc_server: f64,
+    ipc_client: f64,
 }
 
 #[derive(Deserialize)]
@@ -37,7 +39,7 @@ struct PerMessage {
 ///
 /// When `heap` does not build or run.
 pub(crate) fn figures(plan: &Plan) -> Result<Vec<Figure>> {
-    if !HEAP.into_iter().chain(ALLOCATIONS).any(|name| plan.wants(name)) {
+    if !HEAP.into_iter().chain(ALLOCATIONS).chain(IPC).any(|name| plan.wants(name)) {
         return Ok(Vec::new());
     }
     eprintln!("measuring heap and allocations");
@@ -70,16 +72,23 @@ fn rows(counted: &Counted) -> Vec<Figure> {
         let received = Figure::new(received_name, exactly(*received, 1.0));
         figures.push(received.payload(*payload));
     }
+    let [server, client] = IPC;
+    figures.push(heap(server, counted.ipc_server).bound(IDLE_IPC));
+    figures.push(heap(client, counted.ipc_client).bound(IDLE_IPC));
     figures
 }
 
 const HEAP: [&str; 3] =
     ["heap, idle connection, one end", "heap, after 100 KiB each way", "heap, 5 s after that"];
 const ALLOCATIONS: [&str; 2] = ["allocations, sent", "allocations, received"];
+const IPC: [&str; 2] = ["heap, idle ipc connection, server", "heap, idle ipc connection, client"];
 
 /// What an idle connection may hold, and one that carried a large message before, in KB.
 const IDLE: Bound = Bound::AtMost(12.0);
 const SETTLED: Bound = Bound::AtMost(32.0);
+
+/// What an idle connection of the RPC server may hold, in KB: 16 KiB.
+const IDLE_IPC: Bound = Bound::AtMost(16.384);
 
 /// Builds `heap` beside this program and says where it is.
 fn build() -> Result<PathBuf> {

@@ -214,8 +214,8 @@ fn percent(spread: f64) -> String {
 
 const LEGEND: &str = "
 spread: half the distance between the quartiles, in per cent of the median.
-µs: CPU time; codec and handshake of one side, stream and server of both ends and all their tasks.
-× plain codec: how much longer a codec without tricks takes for the same, in the same rounds.
+µs: CPU time; codec and handshake of one side, all else of both ends and all their tasks.
+×: how much longer a codec without tricks, or jsonrpsee, takes for the same, in the same rounds.
 /s: by the clock on the wall, so less on a machine that has other work.
 ";
 

@@ -32,6 +32,23 @@ fn every_timed_figure_comes_as_json_with_its_machine() {
 }
 
 #[test]
+fn calls_are_measured_beside_those_of_jsonrpsee() {
+    let output = bench(&["--quick", "--rounds", "1", "--filter", "rpc, ipc", "--json"]);
+
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let figures = report["figures"].as_array().unwrap();
+    let names: Vec<_> = figures.iter().map(|figure| figure["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["rpc, ipc, one at a time", "rpc, ipc, 64 in flight", "rpc, ipc, batch of 1,000"]
+    );
+    for figure in figures {
+        assert!(figure["value"].as_f64().unwrap() > 0.0, "{figure}");
+        assert_eq!(figure["aside"][0]["unit"], "× jsonrpsee, ws");
+    }
+}
+
+#[test]
 fn the_table_says_which_command_makes_it_again() {
     let output = bench(&["--quick", "--rounds", "1", "--filter", "codec, write, 64 B"]);
 
@@ -69,6 +86,7 @@ fn heap_counts_connections_and_messages() {
     let bytes = |name: &str| counted[name].as_f64().unwrap();
     assert!(bytes("idle") > 0.0, "{counted}");
     assert!(bytes("settled") < bytes("after_message"), "{counted}");
+    assert!(bytes("ipc_server") > 0.0 && bytes("ipc_client") > 0.0, "{counted}");
     for message in counted["per_message"].as_array().unwrap() {
         assert_eq!((&message["sent"], &message["received"]), (&0.0.into(), &1.0.into()));
     }

@@ -14,6 +14,9 @@
 
 mod counted;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     pin::Pin,
     sync::Arc,
@@ -45,6 +48,7 @@ use crate::{
     link::Link,
     scan::{self, ScanLimits},
     session::{Input, Session},
+    transport::stream::CloseOnDrop,
 };
 
 /// An open WebSocket.
@@ -95,6 +99,7 @@ pub(super) async fn run<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let _closed = CloseOnDrop(Arc::clone(&link));
     let mut connection = Connection::new(socket, session, limits);
     let mut stopped = std::pin::pin!(stop.cancelled());
     let reason = std::future::poll_fn(|cx| {
@@ -137,6 +142,8 @@ enum End {
     Garbage(RpcError),
     #[error("nothing was read for {} s", WRITE_STALL.as_secs())]
     Stalled,
+    #[error("too much was left unread")]
+    Overloaded,
     #[error("no answer to a ping within {} s", PONG.as_secs())]
     NoPong,
     #[error("stopped")]
@@ -207,6 +214,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let read = self.end.is_none() && self.session.wants_input() && self.read(cx)?;
             if self.end.is_none() {
                 self.session.poll(cx);
+            }
+            if self.session.is_overloaded() {
+                return Poll::Ready(Err(End::Overloaded));
             }
             let wrote = self.write(cx)?;
             if !self.unflushed

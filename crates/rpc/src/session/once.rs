@@ -183,7 +183,7 @@ fn answer(id: &str, finished: Finished) -> Bytes {
         }
     };
     let mut out = BytesMut::with_capacity(outcome.map_or(0, <[u8]>::len) + id.len() + ENVELOPE);
-    message::write_response(&mut out, id, outcome.map_err(|error| error));
+    message::write_response(&mut out, id, outcome);
     out.freeze()
 }
 

@@ -64,7 +64,7 @@ pub(crate) async fn run<S>(
 
 /// However a connection's task ends, by a panic in a tap or with its runtime: nobody waits for answers
 /// that cannot come.
-pub(super) struct CloseOnDrop(pub(super) Arc<Link>);
+pub(crate) struct CloseOnDrop(pub(crate) Arc<Link>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {

@@ -48,6 +48,11 @@ impl Transport {
     pub fn is_two_way(self) -> bool {
         self != Self::Http
     }
+
+    /// Whether the transport says where a message ends.
+    pub fn is_framed(self) -> bool {
+        matches!(self, Self::Http | Self::Ws)
+    }
 }
 
 impl Wire {

@@ -31,7 +31,7 @@ use crate::HttpTimeouts;
 #[derive(Debug)]
 pub(super) struct Activity {
     timeouts: HttpTimeouts,
-    /// The times below are in milliseconds since this.
+    /// The times below are in microseconds since this.
     accepted: Instant,
     phase: AtomicU8,
     /// When the phase began.
@@ -150,11 +150,11 @@ impl Activity {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(NEVER)
+        u64::try_from(self.accepted.elapsed().as_micros()).unwrap_or(NEVER)
     }
 
     fn at(&self, since: u64, later: Duration) -> Instant {
-        let since = self.accepted + Duration::from_millis(since);
+        let since = self.accepted + Duration::from_micros(since);
         // As good as never.
         since.checked_add(later).unwrap_or_else(|| since + Duration::from_secs(u32::MAX.into()))
     }

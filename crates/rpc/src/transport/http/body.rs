@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 
 use crate::transport::alarm::Alarm;
@@ -46,7 +46,8 @@ pub(super) async fn read(
     if announced > as_u64(limit) {
         return Err(BodyError::TooLarge { got: announced });
     }
-    let mut whole = Whole { limit, first: Bytes::new(), rest: BytesMut::new() };
+    let announced = usize::try_from(announced).unwrap_or(limit);
+    let mut whole = Whole { limit, announced, first: Bytes::new(), all: Vec::new() };
     let mut alarm = Alarm::default();
     let mut due = None;
     poll_fn(|cx| {
@@ -64,10 +65,11 @@ pub(super) async fn read(
 /// The parts of a body so far.
 struct Whole {
     limit: usize,
+    announced: usize,
     /// The first part, as it lies in the connection's buffer: usually all there is.
     first: Bytes,
-    /// All parts, once there is a second one. Grows as they come, never by what was announced.
-    rest: BytesMut,
+    /// All parts, once there is a second one.
+    all: Vec<u8>,
 }
 
 impl Whole {
@@ -91,7 +93,7 @@ impl Whole {
     }
 
     fn add(&mut self, part: Bytes) -> Result<(), BodyError> {
-        let so_far = self.first.len().max(self.rest.len());
+        let so_far = self.first.len().max(self.all.len());
         let got = so_far.saturating_add(part.len());
         if got > self.limit {
             return Err(BodyError::TooLarge { got: as_u64(got) });
@@ -100,18 +102,28 @@ impl Whole {
             self.first = part;
             return Ok(());
         }
-        if self.rest.is_empty() {
-            self.rest.extend_from_slice(&self.first);
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&self.first);
         }
-        self.rest.extend_from_slice(&part);
+        self.make_room(part.len());
+        self.all.extend_from_slice(&part);
         Ok(())
     }
 
+    /// Grows with what came, twofold at most, and never beyond what was announced.
+    fn make_room(&mut self, needed: usize) {
+        let (length, capacity) = (self.all.len(), self.all.capacity());
+        if capacity.saturating_sub(length) < needed {
+            let left = self.announced.saturating_sub(length);
+            self.all.reserve_exact(left.min(length).max(needed));
+        }
+    }
+
     fn take(&mut self) -> Bytes {
-        if self.rest.is_empty() {
+        if self.all.is_empty() {
             std::mem::take(&mut self.first)
         } else {
-            std::mem::take(&mut self.rest).freeze()
+            std::mem::take(&mut self.all).into()
         }
     }
 }

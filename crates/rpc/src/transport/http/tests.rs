@@ -1,3 +1,5 @@
+//! The clocks of a connection, and its end, in memory and on paused time.
+
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -21,7 +23,7 @@ fn endpoint(timeouts: HttpTimeouts) -> Arc<Endpoint> {
     let foo = Module::new("foo")
         .method("add", |a: i64, b: i64| async move { crate::Result::Ok(a + b) })
         .method("long", || async { crate::Result::Ok("x".repeat(1 << 20)) })
-        .method("never", || std::future::pending::<crate::Result<()>>());
+        .method("never", std::future::pending::<crate::Result<()>>);
     let limits = Limits { call_timeout: Some(timeouts.call()), ..Limits::default() };
     Arc::new(Endpoint {
         http: Some(HttpEndpoint {
@@ -85,6 +87,12 @@ impl Client {
     }
 }
 
+/// Lets the clock run on.
+async fn pass(time: Duration) {
+    // tidy: paused clock
+    tokio::time::sleep(time).await;
+}
+
 fn head(length: usize) -> String {
     format!(
         "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
@@ -106,7 +114,7 @@ async fn a_head_must_be_there_30_s_after_its_first_byte_however_it_trickles_in()
             if client.socket.write_all(&[byte]).await.is_err() {
                 break;
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            pass(Duration::from_secs(1)).await;
         }
     };
 
@@ -132,7 +140,7 @@ async fn between_two_requests_a_connection_may_idle_for_120_s() {
     for _ in 0..3 {
         client.call("foo_nope").await;
         assert!(client.read().await.contains("200 OK"));
-        tokio::time::sleep(Duration::from_secs(119)).await;
+        pass(Duration::from_secs(119)).await;
     }
     client.call("foo_nope").await;
     assert!(client.read().await.contains("200 OK"));
@@ -147,7 +155,7 @@ async fn the_head_of_a_second_request_has_30_s_too() {
     let mut client = connect();
     client.call("foo_nope").await;
     client.read().await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    pass(Duration::from_secs(60)).await;
     client.write("POST / HTTP/1.1\r\n").await;
 
     let (after, _) = client.closed_after().await;
@@ -159,7 +167,7 @@ async fn the_head_of_a_second_request_has_30_s_too() {
 async fn a_body_that_is_not_there_after_30_s_is_a_read_timeout() {
     let mut client = connect();
     client.write(&head(100)).await;
-    tokio::time::sleep(Duration::from_secs(29)).await;
+    pass(Duration::from_secs(29)).await;
     client.write("{").await;
 
     let (after, answer) = client.closed_after().await;
@@ -207,7 +215,7 @@ async fn a_client_that_sips_is_closed_and_one_that_drinks_is_not() {
         client.call("foo_long").await;
         let mut part = vec![0; sip];
         for _ in 0..20 {
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            pass(Duration::from_secs(10)).await;
             client.socket.read_exact(&mut part).await.expect("enough is there");
         }
 
@@ -225,7 +233,7 @@ async fn a_server_that_stops_waits_a_second_for_a_call_and_not_at_all_for_who_id
         let mut client = connect();
         if let Some(method) = asked {
             client.call(method).await;
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            pass(Duration::from_millis(1)).await;
         }
         if asked == Some("foo_nope") {
             client.read().await;
@@ -263,10 +271,10 @@ async fn a_call_that_is_through_in_time_is_answered_by_a_server_that_stops() {
     let run = connection::run(theirs, None, endpoint, activity, None, stop.clone());
     let mut client = Client { socket, task: tokio::spawn(run), stop };
     client.call("foo_wait").await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    pass(Duration::from_millis(1)).await;
 
     client.stop.cancel();
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    pass(Duration::from_millis(900)).await;
     go.send(()).expect("it waits");
     let (_, answer) = client.closed_after().await;
 

@@ -1,3 +1,5 @@
+//! Frames, clocks and the ends of a WebSocket, in memory and on paused time.
+
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _, stream};
 use tokio::{
     io::{AsyncReadExt as _, DuplexStream},
@@ -24,7 +26,7 @@ fn endpoint(limits: &Limits) -> WsEndpoint {
     let foo = Module::new("foo")
         .method("add", |a: i64, b: i64| async move { crate::Result::Ok(a + b) })
         .method("long", |length: usize| async move { crate::Result::Ok("x".repeat(length)) })
-        .method("never", || std::future::pending::<crate::Result<()>>())
+        .method("never", std::future::pending::<crate::Result<()>>)
         .subscription("ones", || async { crate::Result::Ok(stream::repeat("1".repeat(1_000))) });
     WsEndpoint {
         api: Arc::new(Api::new(&[foo], &Access::everything(), Arc::default())),
@@ -50,6 +52,12 @@ fn serve(limits: &Limits, read: &[u8]) -> (DuplexStream, Server) {
 async fn connect() -> (Ws, Server) {
     let (socket, server) = serve(&Limits::default(), b"");
     (WebSocketStream::from_raw_socket(socket, Role::Client, None).await, server)
+}
+
+/// Lets the clock run on.
+async fn pass(time: Duration) {
+    // tidy: paused clock
+    tokio::time::sleep(time).await;
 }
 
 async fn send(ws: &mut Ws, text: impl Into<Utf8Bytes>) {
@@ -215,7 +223,7 @@ async fn after_30_s_without_a_write_it_pings_and_hangs_up_30_s_later() {
     let (mut ws, server) = connect().await;
     let start = Instant::now();
     // What is received is no write.
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    pass(Duration::from_secs(20)).await;
     send(&mut ws, r#"{"method":"foo_add"}"#).await;
 
     assert!(matches!(ws.next().await, Some(Ok(Message::Ping(_)))));
@@ -243,7 +251,7 @@ async fn a_connection_on_which_is_written_is_not_pinged() {
     let (mut ws, _server) = connect().await;
 
     for _ in 0..10 {
-        tokio::time::sleep(Duration::from_secs(29)).await;
+        pass(Duration::from_secs(29)).await;
         send(&mut ws, r#"{"id":1,"method":"foo_add","params":[1,2]}"#).await;
         text(&mut ws).await;
     }
@@ -257,7 +265,7 @@ async fn a_client_that_does_not_read_for_10_s_or_sips_is_closed() {
         send(&mut ws, r#"{"id":1,"method":"foo_subscribe","params":["ones"]}"#).await;
         let mut part = vec![0; sip];
         for _ in 0..20 {
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            pass(Duration::from_secs(5)).await;
             if ws.get_mut().read_exact(&mut part).await.is_err() {
                 break;
             }
@@ -278,7 +286,7 @@ async fn a_server_that_stops_says_1001_and_waits_for_nobody_who_does_not_read() 
 
     let (mut ws, server) = connect().await;
     send(&mut ws, r#"{"id":1,"method":"foo_subscribe","params":["ones"]}"#).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    pass(Duration::from_millis(1)).await;
     let start = Instant::now();
     server.stop.cancel();
     server.task.await.expect("the task ends");

@@ -4,6 +4,8 @@
 //!   this program, counted                      a second one, not counted
 //!   one server ◀── 100 connections, TCP ──▶    100 servers
 //!     heap before, with, after a message, 5 s later
+//!   RPC server or clients ◀── local sockets ──▶ RPC clients or server
+//!     heap before, with, each having carried one call
 //! ```
 //!
 //! The other ends are in a process of their own, so what is counted belongs to one end of each
@@ -13,11 +15,10 @@
 
 #![allow(clippy::print_stdout, reason = "a program may print")]
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    time::Duration,
-};
+mod ipc;
+mod others;
+
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
@@ -37,6 +38,8 @@ use tokio::{
     time::{self, timeout},
 };
 
+use self::others::OtherEnds;
+
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
@@ -47,6 +50,8 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match words.as_slice() {
         ["connect", node, count] => runtime.block_on(other_ends(&node.parse()?, count.parse()?)),
+        ["call", path, count] => runtime.block_on(ipc::call(path, count.parse()?)),
+        ["serve", path] => runtime.block_on(ipc::serve(path)),
         [] | ["--quick"] => {
             let connections = if words.is_empty() { 100 } else { 10 };
             let counted = count(&runtime, connections)?;
@@ -68,6 +73,10 @@ struct Counted {
     /// Five seconds later.
     settled: f64,
     per_message: Vec<PerMessage>,
+    /// A local socket of the RPC server after one call, the server's end.
+    ipc_server: f64,
+    /// The same, the client's end.
+    ipc_client: f64,
 }
 
 /// How often memory was asked for.
@@ -83,9 +92,12 @@ fn count(runtime: &tokio::runtime::Runtime, connections: usize) -> Result<Counte
     // First, while nothing else runs: the counter is the whole process's.
     let per_message =
         [64, 1 << 10, 32 << 10, 1 << 20].map(allocations).into_iter().collect::<Result<_>>()?;
-    let heap = runtime.block_on(connected(connections))?;
-    let [idle, after_message, settled] = heap.map(|bytes| bytes as f64 / connections as f64);
-    Ok(Counted { connections, idle, after_message, settled, per_message })
+    let of_each = |bytes: usize| bytes as f64 / connections as f64;
+    let ipc_server = of_each(runtime.block_on(ipc::server_ends(connections))?);
+    let ipc_client = of_each(runtime.block_on(ipc::client_ends(connections))?);
+    // Last, because it stops the clock.
+    let [idle, after_message, settled] = runtime.block_on(connected(connections))?.map(of_each);
+    Ok(Counted { connections, idle, after_message, settled, per_message, ipc_server, ipc_client })
 }
 
 /// The heap of all connections: idle, right after a message each way, and five seconds later.
@@ -108,7 +120,8 @@ async fn connected(connections: usize) -> Result<[usize; 3]> {
     };
     let before = heap();
 
-    let mut others = OtherEnds::start(&server.enode(), connections)?;
+    let (node, count) = (server.enode().to_string(), connections.to_string());
+    let mut others = OtherEnds::start(&["connect", &node, &count])?;
     let idle = wait_for_all().await?;
     others.say("send")?;
     let after_message = wait_for_all().await?;
@@ -136,45 +149,6 @@ fn answering(tell: mpsc::Sender<()>) -> impl Protocol {
             Ok(())
         }
     })
-}
-
-/// The process with the other ends, and the words that go to it and come from it.
-struct OtherEnds {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl OtherEnds {
-    fn start(node: &Enode, connections: usize) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["connect", &node.to_string(), &connections.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let input = child.stdin.take().context("it was piped")?;
-        let output = BufReader::new(child.stdout.take().context("it was piped")?);
-        Ok(Self { child, input, output })
-    }
-
-    fn say(&mut self, word: &str) -> Result<()> {
-        Ok(writeln!(self.input, "{word}")?)
-    }
-
-    fn wait(&mut self, word: &str) -> Result<()> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        ensure!(line.trim() == word, "the other ends said {line:?} and not {word:?}");
-        Ok(())
-    }
-}
-
-impl Drop for OtherEnds {
-    fn drop(&mut self) {
-        // Nothing is left to be said; how it ended does not matter.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// The uncounted ends: each a server that connects, sends when it is told, and waits for the answer.
