@@ -1,5 +1,7 @@
 //! What the fuzzer has been fed, and found, is survived without it, too.
 
+#![allow(clippy::print_stdout, reason = "whoever looks for a fault wants to know the file")]
+
 use std::{fs, path::Path};
 
 #[test]
