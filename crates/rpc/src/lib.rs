@@ -67,7 +67,8 @@
 //! | values queued by a source that cannot wait | 1,024 | the subscription ends |
 //! | left unread by a client | 8 MiB queued, or 10 s without reading 4 KiB | closed |
 //! | connections over IPC, HTTP, WebSocket | 128, 512, 128 | closed, wait, refused |
-//! | values a [`Client`] has not read of a subscription | 20,000 | [`ClientError::Overflow`] |
+//! | values a [`Client`] has not read of a subscription | 20,000, or 128 MiB | [`ClientError::Overflow`] |
+//! | message of a server to a [`Client`] | 128 MiB, see [`ClientBuilder::answer_limit`] | closed |
 //!
 //! # Where it differs from go-ethereum
 //!

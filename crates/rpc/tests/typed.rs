@@ -199,16 +199,52 @@ async fn every_kind_of_method_of_a_trait_is_called_through_the_same_trait() {
 }
 
 #[tokio::test]
-async fn a_trait_is_served_over_ipc_too() {
+async fn a_trait_is_served_and_called_over_every_transport() {
     let (module, _reports) = typed();
     let (server, _folder) = started(Server::builder().module(module)).await;
-    let Some(path) = server.ipc_path() else { return };
-    let client = Client::connect(path).await.expect("a client");
+    let address = server.http_addr().expect("a listener");
+    let mut clients = vec![
+        ("inproc", server.attach()),
+        ("http", Client::connect(format!("http://{address}")).await.expect("a client")),
+        ("ws", Client::connect(format!("ws://{address}")).await.expect("a client")),
+    ];
+    if let Some(path) = server.ipc_path() {
+        clients.push(("ipc", Client::connect(path).await.expect("a client")));
+    }
 
-    assert_eq!(client.add(1, Some(2)).await.expect("a sum"), 3);
-    let values = client.watch("count".to_owned(), 3).await.expect("an id");
-    let values: Vec<_> = values.take(3).map(|value| value.expect("a value")).collect().await;
-    assert_eq!(values, [json!(0), json!(1), json!(2)]);
+    for (transport, client) in clients {
+        assert_eq!(client.add(1, Some(2)).await.expect(transport), 3);
+        assert!(client.caller().await.expect(transport).starts_with(transport));
+        let watched = client.watch("count".to_owned(), 3).await;
+        if transport == "http" {
+            assert!(matches!(watched, Err(Error::HttpNotImplemented)), "{watched:?}");
+            continue;
+        }
+        let values = watched.expect(transport).take(3).map(|value| value.expect("a value"));
+        assert_eq!(values.collect::<Vec<_>>().await, [json!(0), json!(1), json!(2)]);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn clients_of_jsonrpsee_call_a_trait_on_our_server() {
+    let (module, reports) = typed();
+    let (server, _folder) = started(Server::builder().module(module)).await;
+    let address = server.http_addr().expect("a listener");
+
+    let http = jsonrpsee_http_client::HttpClientBuilder::default();
+    let http = http.build(format!("http://{address}")).expect("a client");
+    assert_eq!(http.add(1, Some(2)).await.expect("a sum"), 3);
+    let Err(Error::Call(error)) = http.fail().await else { panic!("it fails") };
+    assert_eq!((error.code(), error.message()), (-38_001, "unknown payload"));
+
+    let ws = jsonrpsee_ws_client::WsClientBuilder::default();
+    let ws = ws.build(format!("ws://{address}")).await.expect("a client");
+    assert_eq!(ws.named(1, "x".to_owned()).await.expect("both"), json!([1, "x"]));
+    let mut values = ws.watch("forever".to_owned(), 0).await.expect("an id");
+    assert_eq!(soon("a value", values.next()).await.expect("one").expect("text"), json!("begun"));
+    drop(values);
+    soon("the handler", reports.ended.notified()).await;
     server.stop().await;
 }
 
