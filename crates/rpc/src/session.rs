@@ -181,7 +181,8 @@ impl Session {
     /// when there is more to do.
     pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>) {
         self.shared.link.drain_into(&mut self.out, cx.waker());
-        loop {
+        // Mostly there is neither, and polling an empty set costs more than asking.
+        while !self.is_idle() {
             while let Poll::Ready(Some(finished)) = self.running.poll_next_unpin(cx) {
                 self.finish(finished);
             }
@@ -212,6 +213,11 @@ impl Session {
     /// Whether the transport should read on.
     pub(crate) fn wants_input(&self) -> bool {
         self.waiting_bytes < self.shared.limits.waiting_bytes
+    }
+
+    /// Whether there may be more to send as soon as something of the outbox has left.
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.out.len() >= OUT_LOW
     }
 
     /// Whether nothing runs or waits to run.

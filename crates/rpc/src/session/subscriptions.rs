@@ -72,7 +72,7 @@ impl Subscriptions {
 
     /// Writes values until none is ready or there is enough to send.
     pub(super) fn poll(&mut self, out: &mut Outbox, cx: &mut TaskContext<'_>) {
-        while out.len() < OUT_LOW {
+        while !self.streams.is_empty() && out.len() < OUT_LOW {
             let Poll::Ready(Some((namespace, id, value))) = self.streams.poll_next_unpin(cx) else {
                 return;
             };

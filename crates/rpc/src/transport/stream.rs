@@ -131,6 +131,7 @@ impl Connection {
             if self.phase != Phase::Flushing {
                 self.session.poll(cx);
             }
+            let held_back = self.session.is_held_back();
             let wrote = match self.write(socket.as_mut(), cx) {
                 Ok(wrote) => wrote,
                 Err(error) => return Poll::Ready(End::Io(error)),
@@ -141,7 +142,9 @@ impl Connection {
             let read = self.phase == Phase::Open
                 && self.session.wants_input()
                 && self.read(socket.as_mut(), cx).is_ready();
-            if !read && (!wrote || self.phase == Phase::Flushing) {
+            // What was written makes room for what the session could not write before.
+            let again = wrote && held_back && self.phase != Phase::Flushing;
+            if !read && !again {
                 return Poll::Pending;
             }
         }
