@@ -9,7 +9,7 @@ use clap::Args;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Test against foreign peers: geth, js (package xtask/interop)
+/// Test against foreign peers: geth, js, geth-rpc (package xtask/interop)
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
@@ -37,6 +37,7 @@ pub(crate) const PACKAGE: &str = "interop";
 
 const HELP: &str = "\
 Examples:
-  cargo xtask interop          what is present; says what it skips and why
-  cargo xtask interop geth     fails if go-ethereum cannot be had
-  cargo xtask interop geth js  both";
+  cargo xtask interop           what is present; says what it skips and why
+  cargo xtask interop geth      fails if go-ethereum cannot be had
+  cargo xtask interop geth-rpc  JSON-RPC: go-ethereum's clients, servers and console
+  cargo xtask interop geth js   both";

@@ -157,9 +157,10 @@ impl Api {
         check_name(&name)?;
         let found = self.subscriptions.get(namespace).and_then(|of_namespace| {
             let any = of_namespace.any.as_ref();
-            let subscribe = || format!("{namespace}_subscribe");
-            let allows = |filter: &MethodFilter| filter.allows_subscription(&subscribe(), &name);
-            let allowed = || self.filters.iter().all(allows);
+            let allowed = || {
+                let subscribe = format!("{namespace}_subscribe");
+                self.filters.iter().all(|filter| filter.allows_subscription(&subscribe, &name))
+            };
             of_namespace.by_name.get(&name).or_else(|| any.filter(|_| allowed()))
         });
         match found {

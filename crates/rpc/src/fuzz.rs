@@ -1,9 +1,12 @@
 //! What the fuzz targets run, here so that a test can replay their inputs.
 
+mod dispatch;
+
 use std::ops::Range;
 
 use serde_json::value::RawValue;
 
+pub use self::dispatch::dispatch;
 use crate::scan::{self, Scan, ScanError, ScanLimits, Scanner};
 
 /// Scans a document in pieces and in one go, and compares the results with each other and with

@@ -67,7 +67,8 @@
 //! | values queued by a source that cannot wait | 1,024 | the subscription ends |
 //! | left unread by a client | 8 MiB queued, or 10 s without reading 4 KiB | closed |
 //! | connections over IPC, HTTP, WebSocket | 128, 512, 128 | closed, wait, refused |
-//! | values a [`Client`] has not read of a subscription | 20,000 | [`ClientError::Overflow`] |
+//! | values a [`Client`] has not read of a subscription | 20,000, or 128 MiB | [`ClientError::Overflow`] |
+//! | message of a server to a [`Client`] | 128 MiB, see [`ClientBuilder::answer_limit`] | closed |
 //!
 //! # Where it differs from go-ethereum
 //!
@@ -75,6 +76,10 @@
 //!   value than `"2.0"` does not.
 //! * An empty list of modules exposes nothing but `rpc`; `*` means all.
 //! * What follows `invalid argument N: ` and what is wrong with JSON is said in other words.
+//! * Over HTTP whoever calls must POST. A body over the limit is status 413 even if it does not say how
+//!   long it is, and one that comes too late is answered.
+//! * The host of a WebSocket is checked as that of HTTP is, and of two headers `Host`, `Origin` or
+//!   `Authorization` neither is believed.
 //! * A subscription whose source cannot wait ends with a last notification that has an `error` in
 //!   place of the `result`.
 //!

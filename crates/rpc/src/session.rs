@@ -375,6 +375,7 @@ impl Session {
         }
         // Rare, and then all ids must be known while the batch runs.
         let ends_some = memchr::memmem::find(&value, UNSUBSCRIBE.as_bytes()).is_some();
+        // bound: `subscriptions` of the connection
         let known = if ends_some { self.subscriptions.ids() } else { BTreeSet::new() };
         drop(value);
         let calls = self.take_answers(items);
@@ -391,6 +392,7 @@ impl Session {
     /// Hands on what answers calls of ours; the rest is left.
     fn take_answers(&self, items: Vec<Bytes>) -> Vec<Bytes> {
         let link = &self.shared.link;
+        // bound: one for each batch of ours that is answered here
         let mut answered = BTreeSet::new();
         let is_call = |item: &Bytes| match Message::parse(item) {
             Message::Response { id, outcome } => {

@@ -99,7 +99,7 @@ async fn only_one_fresh_token_of_the_one_algorithm_opens_the_door() {
         for (name, skew) in times {
             for headers in [1, 2] {
                 let iat = skew.map(|skew| now().checked_add_signed(skew).expect("a time"));
-                let claims = iat.map_or(json!({}), |iat| json!({"iat":iat}));
+                let claims = iat.map_or_else(|| json!({}), |iat| json!({"iat":iat}));
                 let header = format!("authorization: Bearer {}", token(algorithm, &claims));
                 let sent = vec![header.as_str(); headers];
 

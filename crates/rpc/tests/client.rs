@@ -753,22 +753,86 @@ async fn a_batch_larger_than_a_server_of_ours_takes_is_answered_by_one_that_take
 
 // ---- our own server -------------------------------------------------------------------------------
 
-#[tokio::test]
-async fn our_own_server_is_understood_in_process_and_over_ipc() {
-    let (server, _folder) = service::started(rpc::Server::builder().module(service::foo())).await;
-    let mut clients = vec![server.attach()];
+/// A client of each transport, with the transport's name.
+async fn clients(server: &rpc::Server) -> Vec<(&'static str, Client)> {
+    let http = server.http_addr().expect("the server has a listener");
+    let mut clients = vec![
+        ("inproc", server.attach()),
+        ("http", Client::connect(format!("http://{http}")).await.expect("a client")),
+        ("ws", Client::connect(format!("ws://{http}")).await.expect("a client")),
+    ];
     if let Some(path) = server.ipc_path() {
-        clients.push(Client::connect(path).await.expect("a client"));
+        clients.push(("ipc", Client::connect(path).await.expect("a client")));
     }
+    clients
+}
 
-    for client in clients {
-        assert_eq!(client.call::<i64>("foo_add", (1, 2)).await.expect("a sum"), 3);
-        let error = client.call::<Value>("foo_fail", ()).await.expect_err("it fails");
+#[tokio::test]
+async fn our_own_server_is_understood_over_every_transport() {
+    let (server, _folder) = service::started(rpc::Server::builder().module(service::foo())).await;
+
+    for (transport, client) in clients(&server).await {
+        assert_eq!(client.call::<i64>("foo_add", (1, 2)).await.expect(transport), 3);
+        let error = client.call::<Value>("foo_fail", ()).await.expect_err(transport);
         let error = error.rpc_error().expect("the server's").clone();
-        assert_eq!((error.code(), error.message()), (-32_000, "foo failed"));
-        let values = client.subscribe::<u64>("foo", ("count", 3)).await.expect("an id");
+        assert_eq!((error.code(), error.message()), (-32_000, "foo failed"), "{transport}");
+        client.notify("foo_add", (1, 2)).await.expect(transport);
+        let batch = client.batch().call("foo_add", (1, 2)).call("foo_nope", ()).send();
+        let answers = batch.await.expect(transport);
+        assert_eq!(answers[0].as_ref().expect("a sum").get(), "3");
+        let error = answers[1].as_ref().expect_err("no such method").rpc_error().expect("one");
+        assert_eq!(error.code(), -32_601, "{transport}");
+        if transport == "http" {
+            continue;
+        }
+        let values = client.subscribe::<u64>("foo", ("count", 3)).await.expect(transport);
         let values: Vec<_> = values.take(3).map(|value| value.expect("a number")).collect().await;
-        assert_eq!(values, [0, 1, 2]);
+        assert_eq!(values, [0, 1, 2], "{transport}");
+        client.close().await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_our_server_refuses_waits_for_nothing() {
+    let limits = rpc::Limits { batch_items: 2, ..rpc::Limits::default() };
+    let builder = rpc::Server::builder().module(service::foo()).limits(limits);
+    let (server, _folder) = service::started(builder).await;
+
+    for (transport, client) in clients(&server).await {
+        let batch = client.batch().call("a_a", ()).call("a_b", ()).call("a_c", ()).send();
+        let answers = soon(transport, batch).await.expect("an array");
+        // The refusal has the id of the first call.
+        let error = answers[0].as_ref().expect_err("refused").rpc_error().expect("one");
+        assert_eq!(error.message(), "batch too large", "{transport}");
+        for answer in &answers[1..] {
+            assert!(matches!(answer, Err(ClientError::MissingAnswer)), "{transport}: {answer:?}");
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_behind_a_token_takes_the_client_that_has_the_secret() {
+    let secret = JwtSecret::from_bytes(&[7; 32]);
+    let engine =
+        Module::new("engine").method("ok", || async { rpc::Result::Ok(true) }).authenticated();
+    let config = rpc::AuthConfig::new("127.0.0.1:0", secret.clone());
+    let server = rpc::Server::builder().module(engine).auth(config).start().await;
+    let server = server.expect("it starts");
+    let address = server.auth_addr().expect("a listener");
+
+    for scheme in ["http", "ws"] {
+        let url = format!("{scheme}://{address}");
+        let client = Client::builder().jwt(secret.clone()).connect(&url).await.expect("a client");
+        assert!(client.call::<bool>("engine_ok", ()).await.expect(scheme));
+
+        let stranger = match Client::connect(&url).await {
+            Ok(client) => client.call::<bool>("engine_ok", ()).await.expect_err("no token"),
+            Err(refused) => refused,
+        };
+        let ClientError::Http { status, .. } = stranger else { panic!("{stranger:?}") };
+        assert_eq!(status, 401);
     }
     server.stop().await;
 }

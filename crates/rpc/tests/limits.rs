@@ -609,7 +609,7 @@ async fn denied_methods_do_not_exist_in_calls_batches_and_subscriptions() {
 #[tokio::test]
 async fn input_may_come_byte_by_byte() {
     let server = start(common::service::foo(), Limits::default()).await;
-    let (theirs, mut ours) = tokio::io::duplex(1);
+    let (theirs, ours) = tokio::io::duplex(1);
     server.serve_stream(theirs);
     let (mut reader, mut writer) = tokio::io::split(ours);
 

@@ -23,9 +23,9 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let socket = tutorial::socket_in(folder.path());
     // The method gets its name here: `foo_helloWorld`. Nothing else can be called.
-    let foo = Module::new("foo").method("helloWorld", hello_world);
-    let server =
-        Server::builder().module(foo).ipc(&socket).tap(tutorial::show_message).start().await?;
+    let module = Module::new("foo").method("helloWorld", hello_world);
+    let builder = Server::builder().module(module).ipc(&socket);
+    let server = builder.tap(tutorial::show_message).start().await?;
     say!("RPC server started", socket = socket);
     say!("socket file", there = socket.exists());
     ensure!(socket.exists(), "there is no socket at {}", socket.display());

@@ -9,49 +9,44 @@ use p2p_server::{AddPeerError, NodeInfo, PeerInfo, Server, Stopped};
 use rpc::{Client, Module, code};
 use tutorial::{refused, say, within};
 
+// ANCHOR: methods
+async fn node_info(server: Server) -> rpc::Result<NodeInfo> {
+    Ok(server.node_info())
+}
+
+async fn peers_info(server: Server) -> rpc::Result<Vec<PeerInfo>> {
+    Ok(server.peers_info())
+}
+
+async fn peer_count(server: Server) -> rpc::Result<usize> {
+    Ok(server.peer_count())
+}
+
+/// True means that a connection will be kept from now on, not that there is one.
+async fn add_peer(server: Server, node: Enode) -> Result<bool, AddPeerError> {
+    server.add_peer(node)?;
+    Ok(true)
+}
+
+/// True means that it is gone.
+async fn remove_peer(server: Server, node: Enode) -> Result<bool, Stopped> {
+    server.remove_peer(node.id())?.await;
+    Ok(true)
+}
+// ANCHOR_END: methods
+
 // ANCHOR: api
-/// What may be asked of a server from outside.
-#[derive(Clone)]
-struct ServerApi(Server);
-
-impl ServerApi {
-    async fn node_info(self) -> rpc::Result<NodeInfo> {
-        Ok(self.0.node_info())
-    }
-
-    async fn peers_info(self) -> rpc::Result<Vec<PeerInfo>> {
-        Ok(self.0.peers_info())
-    }
-
-    async fn peer_count(self) -> rpc::Result<usize> {
-        Ok(self.0.peer_count())
-    }
-
-    /// True means that a connection will be kept from now on, not that there is one.
-    async fn add_peer(self, node: Enode) -> Result<bool, AddPeerError> {
-        self.0.add_peer(node)?;
-        Ok(true)
-    }
-
-    async fn remove_peer(self, node: Enode) -> Result<bool, Stopped> {
-        self.0.remove_peer(node.id())?.await;
-        Ok(true)
-    }
+/// What may be asked of a server from outside. What is not in this list cannot be called, whatever
+/// the server can do.
+fn server_api(server: &Server) -> Module {
+    Module::new("foo")
+        .method_of(server, "nodeInfo", node_info)
+        .method_of(server, "peersInfo", peers_info)
+        .method_of(server, "peerCount", peer_count)
+        .method_of(server, "addPeer", add_peer)
+        .method_of(server, "removePeer", remove_peer)
 }
 // ANCHOR_END: api
-
-// ANCHOR: module
-/// The list: what is not in it cannot be called, whatever a server can do.
-fn server_api(server: &Server) -> Module {
-    let api = ServerApi(server.clone());
-    Module::new("foo")
-        .method_of(&api, "nodeInfo", ServerApi::node_info)
-        .method_of(&api, "peersInfo", ServerApi::peers_info)
-        .method_of(&api, "peerCount", ServerApi::peer_count)
-        .method_of(&api, "addPeer", ServerApi::add_peer)
-        .method_of(&api, "removePeer", ServerApi::remove_peer)
-}
-// ANCHOR_END: module
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

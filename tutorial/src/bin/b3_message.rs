@@ -25,26 +25,24 @@ struct FooMsg {
 }
 // ANCHOR_END: message
 
-// ANCHOR: foo
+// ANCHOR: words
 /// What the protocol of a node shares with the program around it. Each can be set once.
 #[derive(Clone, Default)]
-struct Foo {
+struct Words {
     to_say: Arc<SetOnce<String>>,
     heard: Arc<SetOnce<String>>,
 }
 
-impl Foo {
-    /// The method `foo_sendMsg`. It gives an order; the protocol carries it out.
-    async fn send_msg(self, content: String) -> Result<(), &'static str> {
-        self.to_say.set(content).map_err(|_| "Already sent")
-    }
+/// The method `foo_sendMsg`. It gives an order; the protocol carries it out.
+async fn send_msg(words: Words, content: String) -> Result<(), &'static str> {
+    words.to_say.set(content).map_err(|_| "Already sent")
 }
 
 /// The subscription `peerEvents`: the stream of A3, for whoever asks.
 async fn peer_events(server: Server) -> rpc::Result<PeerEvents> {
     Ok(server.events())
 }
-// ANCHOR_END: foo
+// ANCHOR_END: words
 
 // ANCHOR: body
 /// Says what it is told to, and listens, until the connection ends.
@@ -52,12 +50,12 @@ async fn talk(
     node: &str,
     peer: Peer,
     mut messages: MsgChannel,
-    foo: Foo,
+    words: Words,
 ) -> Result<(), ProtocolError> {
     let mut sent = false;
     loop {
         tokio::select! {
-            content = foo.to_say.wait(), if !sent => {
+            content = words.to_say.wait(), if !sent => {
                 sent = true;
                 let msg = FooMsg { content: content.clone() };
                 say!(node, "sending message", peer = peer.to_string(), msg = msg);
@@ -66,17 +64,17 @@ async fn talk(
             message = messages.recv() => {
                 let msg: FooMsg = message?.decode()?;
                 say!(node, "received message", peer = peer.to_string(), msg = msg);
-                let _ = foo.heard.set(msg.content); // the first word counts
+                let _ = words.heard.set(msg.content); // the first word counts
             }
         }
     }
 }
 
 /// The protocol `foo/42` of a node; both sides run the same body.
-fn protocol(node: &'static str, foo: &Foo) -> impl Protocol {
-    let foo = foo.clone();
+fn protocol(node: &'static str, words: &Words) -> impl Protocol {
+    let words = words.clone();
     protocol_fn(Capability::new("foo", 42), 1, move |peer, messages| {
-        talk(node, peer, messages, foo.clone())
+        talk(node, peer, messages, words.clone())
     })
 }
 // ANCHOR_END: body
@@ -85,20 +83,17 @@ fn protocol(node: &'static str, foo: &Foo) -> impl Protocol {
 async fn main() -> anyhow::Result<()> {
     tutorial::init();
 
-    let (foo_one, foo_two) = (Foo::default(), Foo::default());
-    let one = tutorial::server("one").protocol(protocol("one", &foo_one)).message_events(true);
-    let two = tutorial::server("two").protocol(protocol("two", &foo_two)).message_events(true);
+    let (words_one, words_two) = (Words::default(), Words::default());
+    let one = tutorial::server("one").protocol(protocol("one", &words_one)).message_events(true);
+    let two = tutorial::server("two").protocol(protocol("two", &words_two)).message_events(true);
     let (one, two) = (one.start().await?, two.start().await?);
     tutorial::say_started("one", &one);
     tutorial::say_started("two", &two);
 
     // ANCHOR: rpc
     // The door is node one's. Node two has none, and knows nothing of RPC.
-    let module = Module::new("foo").method_of(&foo_one, "sendMsg", Foo::send_msg).subscription_of(
-        &one,
-        "peerEvents",
-        peer_events,
-    );
+    let module = Module::new("foo").method_of(&words_one, "sendMsg", send_msg);
+    let module = module.subscription_of(&one, "peerEvents", peer_events);
     let folder = tempfile::tempdir()?;
     let socket = tutorial::socket_in(folder.path());
     let rpc = tutorial::rpc_server(&socket).module(module).start().await?;
@@ -131,7 +126,7 @@ async fn main() -> anyhow::Result<()> {
     let received = next_event(&mut at_two).await?;
     say_event("two", &received);
     ensure!(matches!(received, PeerEvent::MessageReceived(_)), "not received: {received:?}");
-    let heard = within("node two to hear it", foo_two.heard.wait()).await?;
+    let heard = within("node two to hear it", words_two.heard.wait()).await?;
     ensure!(heard == "foobar", "node two heard {heard}");
     // ANCHOR_END: watch
 

@@ -93,8 +93,10 @@ func (s *session) dial(ctx context.Context, cmd command) {
 
 func (s *session) call(ctx context.Context, c call) (json.RawMessage, error) {
 	var result json.RawMessage
-	err := s.client.CallContext(ctx, &result, c.Method, arguments(c.Params)...)
-	return result, err
+	if err := s.client.CallContext(ctx, &result, c.Method, arguments(c.Params)...); err != nil {
+		return nil, err
+	}
+	return through(c.As, result)
 }
 
 func (s *session) batch(ctx context.Context, calls []call) event {
@@ -157,14 +159,16 @@ func (s *session) subscribe(ctx context.Context, cmd command) {
 	number := len(s.subs) + 1
 	s.subs[number] = sub
 	emit("subscribed", event{"sub": number})
-	go printNotifications(number, sub, notifications)
+	go printNotifications(number, sub, cmd.As, notifications)
 }
 
-func printNotifications(number int, sub *rpc.ClientSubscription, notifications <-chan json.RawMessage) {
+func printNotifications(number int, sub *rpc.ClientSubscription, form string, notifications <-chan json.RawMessage) {
 	for {
 		select {
 		case content := <-notifications:
-			emit("notification", event{"sub": number, "result": content})
+			fields := answerOf(through(form, content))
+			fields["sub"] = number
+			emit("notification", fields)
 		case err := <-sub.Err():
 			fields := problem(err) // none after an unsubscribe
 			fields["sub"] = number

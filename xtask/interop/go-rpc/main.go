@@ -41,6 +41,7 @@ type command struct {
 type call struct {
 	Method string            `json:"method"`
 	Params []json.RawMessage `json:"params"`
+	As     string            `json:"as"` // one of go-ethereum's types; see through
 }
 
 // event is one line of standard output.
@@ -109,7 +110,7 @@ func emit(kind string, fields event) {
 
 // versions says which implementation this is, as the module system resolved it.
 func versions() event {
-	fields := event{"implementation": "go-ethereum", "version": "unknown", "runtime": runtime.Version()}
+	fields := event{"implementation": "go-ethereum/rpc", "version": "unknown", "runtime": runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, module := range info.Deps {
 			if module.Path == "github.com/ethereum/go-ethereum" {

@@ -35,6 +35,8 @@ type step struct{ command, event string }
 var everyTransport = []step{
 	{`{"cmd":"call","method":"rpc_modules"}`, `{"event":"answer","result":{"rpc":"1.0","test":"1.0"}}`},
 	{`{"cmd":"call","method":"test_echo","params":[{"a":[1,null]}]}`, `{"event":"answer","result":{"a":[1,null]}}`},
+	{`{"cmd":"call","method":"test_echo","params":[{"type":"add","peer":"a"}],"as":"peerEvent"}`, `{"result":{"type":"add","peer":"a"}}`},
+	{`{"cmd":"call","method":"test_echo","params":[{"type":"add","pear":"a"}],"as":"peerEvent"}`, `{"failure":"json: unknown field \"pear\""}`},
 	{`{"cmd":"call","method":"test_nothing"}`, `{"event":"answer","result":null}`},
 	{`{"cmd":"call","method":"test_nothing","params":[]}`, `{"event":"answer","result":null}`},
 	{`{"cmd":"call","method":"test_add","params":[1]}`, `{"error":{"code":-32602,"message":"missing value for required argument 1"}}`},

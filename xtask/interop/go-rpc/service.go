@@ -34,6 +34,9 @@ func (service) Add(a, b int) int { return a + b }
 // Nothing returns nothing, which is null.
 func (service) Nothing() {}
 
+// Note says that it was called.
+func (service) Note(value json.RawMessage) { emit("noted", event{"value": value}) }
+
 // Big returns a string of that many bytes.
 func (service) Big(size int) string { return strings.Repeat("x", size) }
 

@@ -76,7 +76,17 @@ impl ForeignPeer {
     ///
     /// When it does not listen.
     pub(crate) fn enode(&self) -> Result<&str> {
-        self.started["enode"].as_str().with_context(|| format!("{} does not listen", self.name))
+        self.started("enode")
+    }
+
+    /// A member of the event by which it reported itself ready, such as an address.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this name.
+    pub(crate) fn started(&self, member: &str) -> Result<&str> {
+        let value = self.started[member].as_str();
+        value.with_context(|| format!("{} does not listen: no {member}", self.name))
     }
 
     /// Implementation, version and runtime, as the program itself knows them.
@@ -96,6 +106,16 @@ impl ForeignPeer {
             Ok(()) => Ok(()),
             Err(_) => Err(self.gone("did not take a command").await),
         }
+    }
+
+    /// Gives it a command and waits for the event that answers it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::command`] and [`Self::expect`].
+    pub(crate) async fn ask(&mut self, command: Value, kind: &str) -> Result<Value> {
+        self.command(command).await?;
+        self.expect(kind).await
     }
 
     /// Tells it to dial.

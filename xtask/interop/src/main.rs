@@ -1,4 +1,4 @@
-//! `cargo xtask interop [geth] [js]`: our server against other people's.
+//! `cargo xtask interop [geth] [js] [geth-rpc]`: our servers and clients against other people's.
 //!
 //! Our own tests prove that two of ours understand each other. This proves that we understand the
 //! network: each foreign implementation is built as it is released, wrapped in a small program of
@@ -9,6 +9,7 @@
 //!        ─▶ scenario runs the list: who dials, what happens, what each side must report
 //!             ├─ ours     our p2p-server, with the test protocol foo/42
 //!             ├─ bare     one rlpx connection of ours, where a server is too well-behaved
+//!             ├─ jsonrpc  our JSON-RPC server and client, and what is done with them
 //!             └─ foreign  the other implementation as a child process, JSON lines both ways
 //!        ─▶ report   the table, the closing line, the page of the book
 //! ```
@@ -24,6 +25,7 @@ use clap::Parser as _;
 mod bare;
 mod foo;
 mod foreign;
+mod jsonrpc;
 mod ours;
 mod program;
 mod report;
@@ -32,7 +34,7 @@ mod scenario;
 use program::{Absence, Kind};
 use report::{Report, Section};
 
-/// Runs our server against other implementations of devp2p and compares what both sides saw.
+/// Runs our servers and clients against other implementations and compares what both sides saw.
 #[derive(Debug, clap::Parser)]
 #[command(name = "interop")]
 struct Arguments {
@@ -54,7 +56,9 @@ async fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let wanted: Vec<Kind> = match arguments.peers.as_slice() {
         [] => Kind::ALL.to_vec(),
-        named => Kind::ALL.into_iter().filter(|kind| named.contains(kind)).collect(),
+        named => {
+            Kind::ALL.into_iter().filter(|kind| named.contains(&kind.asked_for_as())).collect()
+        }
     };
     let mut report = Report::default();
     for kind in wanted {
@@ -77,10 +81,10 @@ async fn main() -> Result<ExitCode> {
 ///
 /// When the peer's tools and modules are here and our program does not build or does not start.
 async fn check(kind: Kind, arguments: &Arguments) -> Result<Section> {
-    let prepared = if arguments.absent.contains(&kind) {
+    let prepared = if arguments.absent.contains(&kind.asked_for_as()) {
         Err(Absence("told to behave as if it were absent".into()))
     } else {
-        kind.prepare().await?
+        kind.prepare(!arguments.peers.is_empty()).await?
     };
     let program = match prepared {
         Ok(program) => program,

@@ -1,13 +1,15 @@
 //! Finding and building the foreign peers: their tool chains, their modules, our programs on top.
 //!
 //! ```text
-//!   go on the PATH? ─▶ version new enough? ─▶ modules to be had? ─▶ build ─▶ target/interop/go/peer
+//!   go on the PATH? ─▶ version new enough? ─▶ modules to be had? ─▶ build ─▶ target/interop/go/peer, …
 //!   node and npm?   ─▶ version new enough? ─▶ npm ci             ─────────▶ target/interop/js/peer.mjs
 //!        └────────── any "no" is an absence, with its reason ──────────┘
 //! ```
 //!
 //! What this machine lacks is an [`Absence`] and skips the peer. What it has and does not build is
 //! an error of ours and fails the run.
+
+mod go;
 
 use std::{
     ffi::OsStr,
@@ -17,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use tokio::{process::Command, time::timeout};
 
 /// The foreign implementations that this harness knows.
@@ -27,21 +29,60 @@ pub(crate) enum Kind {
     Geth,
     /// The RLPx server of `@ethereumjs/devp2p` 10.0.0.
     Js,
+    /// go-ethereum's JSON-RPC: client and server of two releases, and its console.
+    GethRpc,
+    /// Client and server of the older release; goes with `geth-rpc`.
+    #[value(skip)]
+    GethRpcOld,
+    /// The program `geth`, for its console; goes with `geth-rpc`.
+    #[value(skip)]
+    GethConsole,
 }
 
 impl Kind {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 2] = [Self::Geth, Self::Js];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Geth, Self::Js, Self::GethRpc, Self::GethRpcOld, Self::GethConsole];
 
-    /// Gets the peer program ready to run, or says what is missing for it.
+    /// Under which of the names that a user may type it is run.
+    pub(crate) fn asked_for_as(self) -> Self {
+        match self {
+            Self::GethRpcOld | Self::GethConsole => Self::GethRpc,
+            itself => itself,
+        }
+    }
+
+    /// Whose work it is.
+    pub(crate) fn implementation(self) -> Implementation {
+        match self {
+            Self::Geth | Self::GethRpc | Self::GethRpcOld | Self::GethConsole => {
+                Implementation::Geth
+            }
+            Self::Js => Implementation::Js,
+        }
+    }
+
+    /// Whether it speaks JSON-RPC, and not devp2p.
+    pub(crate) fn is_about_rpc(self) -> bool {
+        self.asked_for_as() == Self::GethRpc
+    }
+
+    /// Gets the peer program ready to run, or says what is missing for it. Who named it has more
+    /// patience.
     ///
     /// # Errors
     ///
     /// When the tool chain and the modules are here and our program still does not build.
-    pub(crate) async fn prepare(self) -> Result<Result<Program, Absence>> {
+    pub(crate) async fn prepare(self, named: bool) -> Result<Result<Program, Absence>> {
         match self {
-            Self::Geth => prepare_go().await,
+            Self::Geth => go::Unit::P2P.prepare(self, BUILD).await,
             Self::Js => prepare_js().await,
+            Self::GethRpc => go::Unit::RPC.prepare(self, BUILD).await,
+            Self::GethRpcOld => go::Unit::RPC_OLD.prepare(self, BUILD).await,
+            Self::GethConsole => {
+                let limit = if named { BUILD } else { CONSOLE };
+                go::Unit::CONSOLE.prepare(self, limit).await
+            }
         }
     }
 }
@@ -51,8 +92,20 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Geth => "geth",
             Self::Js => "js",
+            Self::GethRpc => "geth-rpc",
+            Self::GethRpcOld => "geth-rpc, older release",
+            Self::GethConsole => "geth-rpc, console",
         })
     }
+}
+
+/// The projects that the peers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Implementation {
+    /// go-ethereum.
+    Geth,
+    /// ethereumjs.
+    Js,
 }
 
 /// A foreign peer that can be started.
@@ -67,35 +120,6 @@ pub(crate) struct Program {
 /// Why a peer cannot be run on this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Absence(pub(crate) String);
-
-async fn prepare_go() -> Result<Result<Program, Absence>> {
-    let source = source("go");
-    let binary = target("go")?.join("peer");
-    let Ok(version) = run(go(&source).arg("version"), QUERY).await else {
-        return Ok(Err(Absence("no Go tool chain: `go` is not on the PATH".into())));
-    };
-    progress(&format!("{}, {}", text(&version.stdout), "looking for the modules of the Go peer"));
-    // Resolves and, the first time, downloads every package needed. It compiles nothing, so what
-    // goes wrong here is missing on this machine and no fault of the program.
-    if let Err(said) = attempt(go(&source).args(["list", "-deps", "."])).await {
-        let why = format!("the modules of the Go peer are not to be had: {}", gist(&said));
-        return Ok(Err(Absence(why)));
-    }
-    progress("building the Go peer (about a minute the first time)");
-    // One compiler at a time: whoever runs this is running other builds as well.
-    let mut build = go(&source);
-    build.args(["build", "-p", "1", "-trimpath", "-buildvcs=false", "-o"]).arg(&binary).arg(".");
-    let built = run(&mut build, BUILD).await?;
-    ensure!(built.status.success(), "the Go peer does not build: {}", text(&built.stderr));
-    Ok(Ok(Program { kind: Kind::Geth, command: vec![binary] }))
-}
-
-/// `go` without cgo, so that no C compiler is needed, and without fetching another tool chain.
-fn go(source: &Path) -> Command {
-    let mut command = Command::new("go");
-    command.current_dir(source).env("CGO_ENABLED", "0").env("GOTOOLCHAIN", "local");
-    command
-}
 
 async fn prepare_js() -> Result<Result<Program, Absence>> {
     let Ok(node) = run(Command::new("node").arg("--version"), QUERY).await else {
@@ -221,6 +245,8 @@ const OLDEST_NODE: u32 = 20;
 const QUERY: Duration = Duration::from_secs(20);
 const DOWNLOAD: Duration = Duration::from_secs(300);
 const BUILD: Duration = Duration::from_secs(900);
+/// For building `geth`, which is the largest of all by far, when nobody asked for it.
+const CONSOLE: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {

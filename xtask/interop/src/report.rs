@@ -125,7 +125,8 @@ impl Report {
         for section in &self.sections {
             if let Content::Ran { versions, outcomes } = &section.content {
                 let _ = write!(page, "\n### {versions}\n\n");
-                page.push_str("| scenario | who dials | result | remark |\n|---|---|---|---|\n");
+                let who = heading(section.kind);
+                let _ = writeln!(page, "| scenario | {who} | result | remark |\n|---|---|---|---|");
                 for outcome in outcomes {
                     let (result, remark) = match &outcome.result {
                         Ok(remark) => ("pass", remark),
@@ -160,9 +161,15 @@ impl Report {
 
 /// Prints which implementation the next lines are about.
 #[expect(clippy::print_stdout, reason = "the table is this program's output")]
-pub(crate) fn print_versions(versions: &str) {
+pub(crate) fn print_versions(kind: Kind, versions: &str) {
+    let who = heading(kind);
     println!("  {versions}");
-    println!("  {:<44} {:<11} {:<6} {:>8}", "scenario", "who dials", "result", "time");
+    println!("  {:<44} {who:<11} {:<6} {:>8}", "scenario", "result", "time");
+}
+
+/// Which of two sides it is that the table tells apart.
+fn heading(kind: Kind) -> &'static str {
+    if kind.is_about_rpc() { "who calls" } else { "who dials" }
 }
 
 /// Prints the line of a scenario that has just ended.

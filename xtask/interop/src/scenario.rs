@@ -14,6 +14,7 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
     foreign::ForeignPeer,
+    jsonrpc,
     program::{Kind, Program},
     report::{Outcome, Section, print_outcome, print_versions},
 };
@@ -104,23 +105,45 @@ impl Scenario {
         self.only.is_none_or(|only| only == kind)
     }
 
+    fn with(&'static self, program: &Program, dialer: Dialer) -> Run {
+        let (name, slow) = (self.name, self.slow);
+        Run { name, dialer, slow, work: (self.run)(program.clone(), dialer) }
+    }
+}
+
+/// A scenario that is about to run.
+pub(crate) struct Run {
+    /// What is done.
+    pub(crate) name: &'static str,
+    /// Which side opens the connection.
+    pub(crate) dialer: Dialer,
+    /// Takes long and waits most of it, so it runs beside the others.
+    pub(crate) slow: bool,
+    /// The doing; its text is a remark for the table, often empty.
+    pub(crate) work: BoxFuture<'static, Result<String>>,
+}
+
+impl Run {
     /// Runs it once, within the limit.
-    fn start(&'static self, program: &Program, dialer: Dialer) -> JoinHandle<Outcome> {
-        let run = (self.run)(program.clone(), dialer);
+    fn start(self) -> JoinHandle<Outcome> {
+        let Self { name, dialer, work, .. } = self;
         tokio::spawn(async move {
             let start = Instant::now();
-            let result = match timeout(LIMIT, run).await {
+            let result = match timeout(LIMIT, work).await {
                 Ok(Ok(remark)) => Ok(remark),
                 Ok(Err(error)) => Err(format!("{error:#}")),
                 Err(_) => Err(format!("not finished within {} s", LIMIT.as_secs())),
             };
-            Outcome { name: self.name, dialer, result, took: start.elapsed() }
+            Outcome { name, dialer, result, took: start.elapsed() }
         })
     }
 }
 
 /// How many scenarios there are for a peer.
 pub(crate) fn count(kind: Kind) -> usize {
+    if kind.is_about_rpc() {
+        return jsonrpc::count(kind);
+    }
     let of_this_kind = SCENARIOS.iter().filter(|scenario| scenario.applies_to(kind));
     of_this_kind.map(|scenario| scenario.dialers.len()).sum()
 }
@@ -131,26 +154,33 @@ pub(crate) fn count(kind: Kind) -> usize {
 ///
 /// When the program does not even say its version. A scenario that fails is in the section.
 pub(crate) async fn run_all(program: &Program, only: Option<&str>) -> Result<Section> {
-    let versions = ForeignPeer::start(program, &["--listen", LOOPBACK]).await?.versions();
-    print_versions(&versions);
-    let chosen: Vec<(&'static Scenario, Dialer)> = SCENARIOS
-        .iter()
-        .filter(|scenario| scenario.applies_to(program.kind))
-        .filter(|scenario| only.is_none_or(|part| scenario.name.contains(part)))
-        .flat_map(|scenario| scenario.dialers.iter().map(move |dialer| (scenario, *dialer)))
-        .collect();
-    let mut slow: Vec<JoinHandle<Outcome>> = Vec::new();
-    for (scenario, dialer) in chosen.iter().filter(|(scenario, _)| scenario.slow) {
-        slow.push(scenario.start(program, *dialer));
-    }
+    let kind = program.kind;
+    let (versions, runs) = if kind.is_about_rpc() {
+        (jsonrpc::versions(program).await?, jsonrpc::runs(program))
+    } else {
+        let peer = ForeignPeer::start(program, &["--listen", LOOPBACK]).await?;
+        (peer.versions(), runs(program))
+    };
+    print_versions(kind, &versions);
+    let chosen = runs.into_iter().filter(|run| only.is_none_or(|part| run.name.contains(part)));
+    let (slow, quick): (Vec<_>, Vec<_>) = chosen.partition(|run| run.slow);
+    let slow: Vec<_> = slow.into_iter().map(Run::start).collect();
     let mut outcomes = Vec::new();
-    for (scenario, dialer) in chosen.iter().filter(|(scenario, _)| !scenario.slow) {
-        outcomes.push(finish(scenario.start(program, *dialer)).await?);
+    for run in quick {
+        outcomes.push(finish(run.start()).await?);
     }
     for running in slow {
         outcomes.push(finish(running).await?);
     }
-    Ok(Section::ran(program.kind, versions, outcomes))
+    Ok(Section::ran(kind, versions, outcomes))
+}
+
+/// What there is to run against a peer of devp2p.
+fn runs(program: &Program) -> Vec<Run> {
+    let scenarios = SCENARIOS.iter().filter(|scenario| scenario.applies_to(program.kind));
+    scenarios
+        .flat_map(|scenario| scenario.dialers.iter().map(|dialer| scenario.with(program, *dialer)))
+        .collect()
 }
 
 async fn finish(running: JoinHandle<Outcome>) -> Result<Outcome> {
@@ -164,7 +194,7 @@ async fn finish(running: JoinHandle<Outcome>) -> Result<Outcome> {
 /// # Errors
 ///
 /// When they differ.
-fn same<T: PartialEq + fmt::Debug>(what: &str, got: T, expected: T) -> Result<()> {
+pub(crate) fn same<T: PartialEq + fmt::Debug>(what: &str, got: T, expected: T) -> Result<()> {
     if got == expected {
         return Ok(());
     }

@@ -15,10 +15,11 @@ fn last_line(output: &Output) -> String {
 
 #[test]
 fn absent_peers_are_skipped_with_a_reason_and_no_failure() {
-    let output = interop(&[], "geth,js");
+    let output = interop(&[], "geth,js,geth-rpc");
 
+    // For RPC there are three programs: two releases and the console.
     let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(text.matches("skipped: ").count(), 2, "{text}");
+    assert_eq!(text.matches("skipped: ").count(), 5, "{text}");
     assert!(last_line(&output).starts_with("0 passed, 0 failed, "), "{text}");
     assert!(output.status.success());
 }
@@ -28,6 +29,18 @@ fn a_peer_asked_for_by_name_must_be_there() {
     let output = interop(&["js"], "js");
 
     assert!(last_line(&output).starts_with("0 passed, 0 failed, "));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_name_stands_for_all_programs_that_go_with_it() {
+    let output = interop(&["geth-rpc"], "geth-rpc");
+
+    let text = String::from_utf8_lossy(&output.stdout);
+    for program in ["geth-rpc\n", "geth-rpc, older release\n", "geth-rpc, console\n"] {
+        assert!(text.contains(program), "{text}");
+    }
+    assert!(!text.contains("js\n"), "{text}");
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -43,7 +56,7 @@ fn an_empty_path_is_an_absence_like_any_other() {
 
 #[test]
 fn the_page_is_not_written_from_a_run_with_gaps() {
-    let output = interop(&["--write"], "geth,js");
+    let output = interop(&["--write"], "geth,js,geth-rpc");
 
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(complaint.contains("complete run only"), "{complaint}");

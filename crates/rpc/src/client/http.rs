@@ -214,6 +214,7 @@ pub(super) type BatchAnswer = Result<Answer, ClientError>;
 /// Puts the answers of a batch in the order of its calls.
 fn sort(first: u64, count: usize, items: &[Bytes]) -> Vec<BatchAnswer> {
     let mut missing = ClientError::MissingAnswer;
+    // bound: as many as the batch has calls, or it was refused
     let mut answers = HashMap::with_capacity(items.len());
     for item in items {
         match Message::parse(item) {

@@ -14,6 +14,9 @@
 
 mod counted;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     pin::Pin,
     sync::Arc,

@@ -8,6 +8,9 @@
 //! One task does it all, the one that HTTP began in. After 30 s without a write it pings, and hangs up
 //! when nothing has come 30 s later.
 //!
+//! Frames are tungstenite's affair. It sets aside room for a frame as soon as its length is known, which
+//! is checked before; pages of it become memory only as its bytes come.
+//!
 //! Spec: RFC 6455; ethereum/go-ethereum:rpc/websocket.go.
 
 pub(crate) mod upgrade;
@@ -125,6 +128,8 @@ struct Socket<S> {
     wrote: Instant,
     /// By when something must come, after a ping.
     pong_due: Option<Instant>,
+    /// What had come when that was set, in bytes.
+    read_before: u64,
     /// By when the last words must be out.
     flush_due: Option<Instant>,
     alarm: Alarm,
@@ -145,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(Some(limits.max_bytes))
             .max_frame_size(Some(limits.max_bytes));
-        let socket = Counted { socket, written: 0 };
+        let socket = Counted { socket, read: 0, written: 0 };
         let read = read.into();
         Self {
             ws: WebSocketStream::from_partially_read(socket, read, Role::Server, Some(config))
@@ -159,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             stall: None,
             wrote: Instant::now(),
             pong_due: None,
+            read_before: 0,
             flush_due: None,
             alarm: Alarm::default(),
         }
@@ -334,7 +340,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return Poll::Ready(self.end.take().unwrap_or(End::Stalled));
             }
             if has_come(self.pong_due) {
-                return Poll::Ready(End::Silent);
+                if self.ws.get_ref().read == self.read_before {
+                    return Poll::Ready(End::Silent);
+                }
+                // In the middle of a long message there is no place for a pong.
+                self.expect_something(now);
+                continue;
             }
             if let Err(error) = self.ping(now, cx) {
                 return Poll::Ready(End::Failed(error));
@@ -344,9 +355,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     fn ping(&mut self, now: Instant, cx: &mut Context<'_>) -> Result<(), tungstenite::Error> {
         Pin::new(&mut self.ws).start_send(Message::Ping(Bytes::new()))?;
-        self.pong_due = Some(now + PONG);
+        self.expect_something(now);
         self.unflushed = true;
         self.write(cx).map(drop)
+    }
+
+    fn expect_something(&mut self, now: Instant) {
+        self.pong_due = Some(now + PONG);
+        self.read_before = self.ws.get_ref().read;
     }
 }
 
@@ -387,9 +403,10 @@ impl fmt::Display for End {
     }
 }
 
-/// A socket that counts what it has taken.
+/// A socket that counts bytes.
 struct Counted<S> {
     socket: S,
+    read: u64,
     written: u64,
 }
 
@@ -399,8 +416,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        let read = buffer.filled().len().saturating_sub(before);
+        self.read = self.read.saturating_add(as_u64(read));
+        Poll::Ready(Ok(()))
     }
+}
+
+fn as_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
@@ -410,7 +435,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
-        self.written = self.written.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        self.written = self.written.saturating_add(as_u64(written));
         Poll::Ready(Ok(written))
     }
 

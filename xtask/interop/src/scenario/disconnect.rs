@@ -9,7 +9,7 @@ use crate::{
     bare::{Bare, Form, Identity},
     foreign::ForeignPeer,
     ours::{Ours, Pair},
-    program::{Kind, Program},
+    program::{Implementation, Kind, Program},
 };
 
 /// Our server hangs up; they report our reason.
@@ -27,9 +27,9 @@ pub(super) async fn by_them(program: Program, dialer: Dialer) -> Result<String> 
     let mut pair = Pair::connect(&program, dialer, &[]).await?;
     pair.theirs.command(json!({ "cmd": "disconnect", "reason": REASON.code() })).await?;
     same("their reason, as we saw it", pair.ours.expect_dropped().await?, REASON.to_string())?;
-    Ok(match program.kind {
-        Kind::Geth => format!("{REASON}"),
-        Kind::Js => format!("{REASON}; sent bare and uncompressed"),
+    Ok(match program.kind.implementation() {
+        Implementation::Geth => format!("{REASON}"),
+        Implementation::Js => format!("{REASON}; sent bare and uncompressed"),
     })
 }
 
@@ -50,9 +50,9 @@ pub(super) async fn forms_to_them(program: Program, dialer: Dialer) -> Result<St
         };
         same(&format!("reason in {form}, as they saw it"), &drop["reason"], &expected)?;
     }
-    Ok(match program.kind {
-        Kind::Geth => "understands the compressed forms only".into(),
-        Kind::Js => String::new(),
+    Ok(match program.kind.implementation() {
+        Implementation::Geth => "understands the compressed forms only".into(),
+        Implementation::Js => String::new(),
     })
 }
 

@@ -8,7 +8,7 @@ use crate::{
     bare::{Bare, Identity},
     foreign::ForeignPeer,
     ours::{OUR_NAME, Ours, Pair},
-    program::{Kind, Program},
+    program::{Implementation, Program},
 };
 
 /// Both sides report the other's name, capabilities and key.
@@ -35,13 +35,13 @@ pub(super) async fn nothing_shared(program: Program, dialer: Dialer) -> Result<S
     let mut theirs = ForeignPeer::start(&program, &arguments).await?;
     let mut ours = Ours::start().await?;
     ours.meet(&mut theirs, dialer).await?;
-    match program.kind {
+    match program.kind.implementation() {
         // A server without protocols of its own takes everybody, so it lives to read our reason.
-        Kind::Geth => {
+        Implementation::Geth => {
             let reason = theirs.expect("drop").await?["reason"].clone();
             same("our reason, as they saw it", reason, json!(USELESS_PEER))?;
         }
-        Kind::Js => {
+        Implementation::Js => {
             theirs.expect("refused").await?;
         }
     }

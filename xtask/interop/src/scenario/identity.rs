@@ -9,7 +9,7 @@ use crate::{
     bare::{Bare, Identity},
     foreign::ForeignPeer,
     ours::{Ours, with_key},
-    program::{Kind, Program},
+    program::{Implementation, Kind, Program},
 };
 
 /// The address is right and the key is not: the handshake fails, and neither side has a peer.
@@ -48,9 +48,9 @@ pub(super) async fn wrong_hello_to_them(program: Program, dialer: Dialer) -> Res
         same("the key they believe", &peer["key"], &json!(claimed.to_string()))?;
         return Ok("accepted: ethereumjs does not check who dials it".into());
     }
-    let expected = match program.kind {
-        Kind::Geth => UNEXPECTED_IDENTITY,
-        Kind::Js => INVALID_IDENTITY,
+    let expected = match program.kind.implementation() {
+        Implementation::Geth => UNEXPECTED_IDENTITY,
+        Implementation::Js => INVALID_IDENTITY,
     };
     let disconnect = bare.expect_disconnect().await?;
     same("their reason", disconnect.code, expected)?;
@@ -63,9 +63,9 @@ pub(super) async fn wrong_hello_from_them(program: Program, dialer: Dialer) -> R
     let mut ours = Ours::start().await?;
     let claimed = const_hex::encode(*SecretKey::random().to_bytes());
     let arguments = ["--hello-key", &claimed];
-    let mut theirs = match program.kind {
-        Kind::Geth => ours.meet_raw(&program, dialer, &arguments).await?,
-        Kind::Js => {
+    let mut theirs = match program.kind.implementation() {
+        Implementation::Geth => ours.meet_raw(&program, dialer, &arguments).await?,
+        Implementation::Js => {
             let arguments = [&["--listen", LOOPBACK], arguments.as_slice()].concat();
             let mut theirs = ForeignPeer::start(&program, &arguments).await?;
             ours.meet(&mut theirs, dialer).await?;

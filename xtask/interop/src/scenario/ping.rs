@@ -10,7 +10,7 @@ use crate::{
     bare::{Bare, Identity, PING, PONG},
     foreign::ForeignPeer,
     ours::{Ours, Pair},
-    program::{Kind, Program},
+    program::{Implementation, Program},
 };
 
 /// We send a Ping over a bare connection, which is the one that shows the Pong.
@@ -24,16 +24,16 @@ pub(super) async fn our_ping(program: Program, dialer: Dialer) -> Result<String>
 
 /// They send a Ping to our server and see its Pong.
 pub(super) async fn their_ping(program: Program, dialer: Dialer) -> Result<String> {
-    match program.kind {
+    match program.kind.implementation() {
         // Its server pings on its own clock only; the bare connection does when told to.
-        Kind::Geth => {
+        Implementation::Geth => {
             let ours = Ours::start().await?;
             let mut theirs = ours.meet_raw(&program, dialer, &[]).await?;
             theirs.expect("hello").await?;
             theirs.command(json!({ "cmd": "ping" })).await?;
             theirs.expect("pong").await?;
         }
-        Kind::Js => {
+        Implementation::Js => {
             let mut pair = Pair::connect(&program, dialer, &[]).await?;
             pair.theirs.command(json!({ "cmd": "ping" })).await?;
             pair.theirs.expect("pong").await?;
@@ -45,10 +45,10 @@ pub(super) async fn their_ping(program: Program, dialer: Dialer) -> Result<Strin
 /// A connection on which nothing happens: our timer sends a Ping, and they are still there after.
 pub(super) async fn our_timer(program: Program, dialer: Dialer) -> Result<String> {
     let mut ours = Ours::start().await?;
-    let mut theirs = match program.kind {
+    let mut theirs = match program.kind.implementation() {
         // Its server tells nobody of pings.
-        Kind::Geth => ours.meet_raw(&program, dialer, &[]).await?,
-        Kind::Js => {
+        Implementation::Geth => ours.meet_raw(&program, dialer, &[]).await?,
+        Implementation::Js => {
             let mut theirs = ForeignPeer::start(&program, &["--listen", LOOPBACK]).await?;
             ours.meet(&mut theirs, dialer).await?;
             theirs

@@ -9,6 +9,14 @@
 //!
 //! Spec: ethereum/go-ethereum:node/rpcstack.go, `ServeHTTP`; rpc/http.go, `ServeHTTP`.
 
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -30,7 +38,7 @@ use tower::ServiceExt as _;
 use super::{
     Endpoint, HttpEndpoint, WsEndpoint,
     activity::Activity,
-    answer::{self, Answer, AnswerBody, Refusal},
+    answer::{self, Answer, Refusal},
     body::{self, BodyError},
 };
 use crate::{
@@ -251,6 +259,3 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Source: ethereum/go-ethereum:rpc/http.go, `acceptedContentTypes`.
 const ACCEPTED: [&str; 3] = ["application/json", "application/json-rpc", "application/jsonrequest"];
-
-/// So that nothing here depends on which answer is which.
-const _: fn(AnswerBody) = drop;

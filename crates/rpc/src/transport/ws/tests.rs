@@ -246,6 +246,31 @@ async fn a_client_that_answers_pings_may_be_silent_for_ever() {
     assert!(server.task.now_or_never().is_none());
 }
 
+/// There is no place for a pong within a frame.
+#[tokio::test(start_paused = true)]
+async fn a_client_in_the_middle_of_a_long_message_is_not_silent() {
+    use tokio::io::AsyncWriteExt as _;
+    let (mut socket, server) = serve(&Limits::default(), b"");
+    // A masked frame with 20 bytes of text.
+    socket.write_all(&[0x81, 0x80 | 20, 0, 0, 0, 0]).await.expect("open");
+    for _ in 0..19 {
+        pass(Duration::from_secs(25)).await;
+        socket.write_all(b" ").await.expect("open");
+    }
+    socket.write_all(b"5").await.expect("open");
+
+    let mut ws = WebSocketStream::from_raw_socket(socket, Role::Client, None).await;
+    loop {
+        match ws.next().await.expect("open").expect("open") {
+            Message::Text(text) => break assert!(text.contains("invalid request"), "{text}"),
+            Message::Ping(_) => {}
+            other => panic!("neither text nor ping: {other:?}"),
+        }
+    }
+    drop(ws);
+    server.task.await.expect("the task ends");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_on_which_is_written_is_not_pinged() {
     let (mut ws, _server) = connect().await;
