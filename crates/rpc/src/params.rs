@@ -39,6 +39,9 @@ macro_rules! params {
     ($($type:ident),*) => {
         impl<$($type: DeserializeOwned + Send + 'static),*> Params for ($($type,)*) {
             fn parse(params: Option<&RawValue>) -> Result<Self, RpcError> {
+                if let Some(all) = read_all(params) {
+                    return Ok(all);
+                }
                 read(params, 0, |_arguments| Ok(($(_arguments.next::<$type>()?,)*)))
             }
 
@@ -75,6 +78,12 @@ pub(crate) fn subscription_name(params: Option<&RawValue>) -> Result<String, Rpc
         arguments.skip_rest()
     })?;
     name.ok_or_else(want)
+}
+
+/// As many arguments as are wanted, and nothing wrong with them: mostly so, and then one walk will do.
+/// [`read`] knows what is wrong, and what may be left out.
+fn read_all<T: DeserializeOwned>(params: Option<&RawValue>) -> Option<T> {
+    serde_json::from_str(params?.get()).ok()
 }
 
 fn read<T>(

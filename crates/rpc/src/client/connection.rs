@@ -114,7 +114,11 @@ impl Connection {
         calls: &EncodedCalls,
     ) -> Result<Vec<Result<Answer, ClientError>>, ClientError> {
         let send = |link: Arc<Link>| async move {
-            let mut answers = futures_util::future::join_all(link.batch(calls)?).await;
+            let mut answers = Vec::with_capacity(calls.len());
+            // They come together: whoever waits for the first has most of them then.
+            for waiting in link.batch(calls)? {
+                answers.push(waiting.await);
+            }
             // They are one message: if one was not sent, none was.
             match answers.pop_if(|answer| matches!(answer, Err(NoAnswer::Unsent(_)))) {
                 Some(unsent) => unsent.map(|_| Vec::new()),
