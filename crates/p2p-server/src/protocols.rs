@@ -13,8 +13,8 @@
 //! with "subprotocol error", 0x10. (A code beyond the protocol's length is the base layer's, 0x02.) So
 //! a body reads values that mean something, and nothing else.
 //!
-//! A [`TypedChannel`] is a [`MsgChannel`](crate::MsgChannel) with a type: the same body runs over a connection, over
-//! [`TypedChannel::pair`] in a test, and over whatever else carries messages.
+//! A [`TypedChannel`] is a [`MsgChannel`](crate::MsgChannel) with a type: the same body runs over a
+//! connection, over [`TypedChannel::pair`] in a test, and over whatever else carries messages.
 //!
 //! ```
 //! use p2p_server::{Protocol, message_set, protocols::{Next, Spec}};
