@@ -9,11 +9,14 @@ use std::{
 };
 
 use enode::{Enode, NodeId, SecretKey};
-use futures_util::{Stream, StreamExt as _, stream::BoxStream};
+use futures_util::{
+    Stream, StreamExt as _,
+    stream::{self, BoxStream},
+};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
-    Nat, NetList, Protocol, Server, StartError, TapEvent, Tcp, Transport,
+    BoundServer, Nat, NetList, Protocol, Server, StartError, TapEvent, Tcp, Transport,
     base::{self, Hello},
     budget,
     tap::Tap,
@@ -143,6 +146,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Adds several protocols, as [`protocol`](Self::protocol) does one.
+    pub fn protocols(mut self, protocols: impl IntoIterator<Item = Arc<dyn Protocol>>) -> Self {
+        self.config.protocols.extend(protocols);
+        self
+    }
+
     /// Keeps a connection to this node from the start, as [`Server::add_peer`] does later.
     pub fn static_node(mut self, node: Enode) -> Self {
         self.static_nodes.push(node);
@@ -160,6 +169,14 @@ impl ServerBuilder {
     /// It is asked only while there are free slots. One node is taken at a time.
     pub fn candidates(mut self, nodes: impl Stream<Item = Enode> + Send + 'static) -> Self {
         self.candidates = Some(nodes.boxed());
+        self
+    }
+
+    /// Nodes to dial before those of [`candidates`](Self::candidates), which is to be called first. They
+    /// are dialed as candidates are: once, when a slot is free.
+    pub fn first_candidates(mut self, nodes: Vec<Enode>) -> Self {
+        let rest = self.candidates.take().unwrap_or_else(|| stream::empty().boxed());
+        self.candidates = Some(stream::iter(nodes).chain(rest).boxed());
         self
     }
 
@@ -245,8 +262,18 @@ impl ServerBuilder {
     /// [`StartError`], which names the setting, or the address that could not be listened on.
     /// Nothing is left running.
     pub async fn start(self) -> Result<Server, StartError> {
+        Ok(self.bind().await?.open())
+    }
+
+    /// Opens the listener and gets everything ready, but neither accepts nor dials yet: for those who
+    /// have to know the address before they can say what a peer is to find.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn bind(self) -> Result<BoundServer, StartError> {
         self.validate()?;
-        Server::start(self).await
+        BoundServer::bind(self).await
     }
 
     fn validate(&self) -> Result<(), StartError> {

@@ -43,7 +43,7 @@ pub(crate) async fn schedule(
         };
         tokio::select! {
             biased;
-            () = shared.shutdown.cancelled() => return,
+            () = shared.intake.cancelled() => return,
             () = shared.wake.notified() => {}
             () = shared.tasks.reap() => {}
             () = until(deadline) => {}
@@ -103,7 +103,7 @@ async fn dial(shared: Arc<Shared>, task: DialTask) {
     let attempt = AssertUnwindSafe(connect(&shared, task)).catch_unwind();
     let result = tokio::select! {
         biased;
-        () = shared.shutdown.cancelled() => Err(Failure::new(DialStage::Connect, "server stopped")),
+        () = shared.intake.cancelled() => Err(Failure::new(DialStage::Connect, "server stopped")),
         link = attempt => {
             link.unwrap_or_else(|_| Err(Failure::new(DialStage::Connect, "transport panicked")))
         }
@@ -133,7 +133,7 @@ async fn connect(
         shared: Arc::clone(shared),
         conn: shared.next_conn(),
         origin: Origin::Dialed(task),
-        cancel: shared.shutdown.child_token(),
+        cancel: shared.intake.child_token(),
     };
     Ok((connection, link, addr))
 }

@@ -57,9 +57,11 @@
 //!
 //! ```text
 //!   Server::builder(key) ─▶ settings ─▶ start().await ─▶ running ─▶ stop().await ─▶ stopped
-//!                                           │ error                    2 s, 5 s at most
-//!                                           ▼
-//!                                     nothing left behind
+//!                                        │  │ error        │         2 s, 5 s at most    ▲
+//!                                        │  ▼              │ suspend()                 │ stop()
+//!                                        │  nothing left   └▶ nobody is let in any more ┘
+//!                                        │  behind
+//!                                        bind().await ─▶ has its address ─▶ open() ─▶ running
 //! ```
 //!
 //! # What it promises upward
@@ -168,7 +170,7 @@ pub use crate::{
     protocol::{PeerInfoState, Protocol, ProtocolError, protocol_fn},
     reason::DisconnectReason,
     reputation::{BanTarget, BanTargetError},
-    server::Server,
+    server::{BoundServer, Server},
     tap::{TapEvent, TapKind},
     transport::{Link, Listener, Tcp, Transport},
 };

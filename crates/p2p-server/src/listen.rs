@@ -26,7 +26,7 @@ pub(crate) async fn accept_all(shared: Arc<Shared>, mut listener: Box<dyn Listen
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shared.shutdown.cancelled() => return,
+            () = shared.intake.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         let error = match accepted {
@@ -48,7 +48,7 @@ pub(crate) async fn accept_all(shared: Arc<Shared>, mut listener: Box<dyn Listen
         }
         tokio::select! {
             biased;
-            () = shared.shutdown.cancelled() => return,
+            () = shared.intake.cancelled() => return,
             () = sleep(RETRY) => {}
         }
     }
@@ -57,7 +57,7 @@ pub(crate) async fn accept_all(shared: Arc<Shared>, mut listener: Box<dyn Listen
 /// Decides on a connection by its address alone and starts its handshake.
 fn admit(shared: &Arc<Shared>, link: Link) {
     let conn = shared.next_conn();
-    let cancel = shared.shutdown.child_token();
+    let cancel = shared.intake.child_token();
     if let Err(reason) = check_in(shared, &link, conn.0, &cancel) {
         tracing::debug!(addr = %link.remote, reason, "connection refused");
         return;

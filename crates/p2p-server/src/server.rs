@@ -18,7 +18,7 @@ use crate::{
     PeerInfo, ServerBuilder, StartError, Stopped,
     dial::AddStaticError,
     dialer, listen,
-    shared::{Shared, now},
+    shared::{Ready, Shared, now},
 };
 
 /// A running devp2p server. Cheap to clone; dropping the last handle stops it without waiting.
@@ -30,17 +30,23 @@ struct Handle(Arc<Shared>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.shutdown.cancel();
+        self.0.shut_down();
     }
 }
 
-impl Server {
-    /// Starts putting a server together that proves itself with this key.
-    pub fn builder(key: enode::SecretKey) -> ServerBuilder {
-        ServerBuilder::new(key)
-    }
+/// A server that has its address, and neither accepts nor dials yet; made by
+/// [`ServerBuilder::bind`].
+///
+/// Dropping it stops the server, whoever has a handle.
+#[derive(Debug)]
+#[must_use = "a bound server does nothing until it is opened"]
+pub struct BoundServer {
+    server: Server,
+    opened: bool,
+}
 
-    pub(crate) async fn start(mut builder: ServerBuilder) -> Result<Self, StartError> {
+impl BoundServer {
+    pub(crate) async fn bind(mut builder: ServerBuilder) -> Result<Self, StartError> {
         let listener = match &builder.listen {
             Some(Ok(addr)) => {
                 let listen = |source| StartError::Listen { addr: *addr, source };
@@ -52,14 +58,44 @@ impl Server {
         };
         let listen_addr = listener.as_ref().map(|(_, addr)| *addr);
         let candidates = builder.candidates.take();
-        let shared = Arc::new(Shared::new(builder, listen_addr)?);
-        if let Some((listener, _)) = listener {
-            shared.tasks.spawn("listener", listen::accept_all(Arc::clone(&shared), listener));
+        let ready = Ready { listener: listener.map(|(listener, _)| listener), candidates };
+        let shared = Arc::new(Shared::new(builder, listen_addr, ready)?);
+        Ok(Self { server: Server(Arc::new(Handle(shared))), opened: false })
+    }
+
+    /// The server, which answers already. Who is added to it is dialed once it is open.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Accepts and dials from now on. A server that was stopped meanwhile stays so.
+    pub fn open(mut self) -> Server {
+        self.opened = true;
+        let shared = self.server.shared();
+        if let Some(Ready { listener, candidates }) = shared.take_ready() {
+            if let Some(listener) = listener {
+                shared.tasks.spawn("listener", listen::accept_all(Arc::clone(shared), listener));
+            }
+            shared.tasks.spawn("scheduler", dialer::schedule(Arc::clone(shared), candidates));
+            let enode = shared.local.enode();
+            tracing::info!(node = %enode.id().short(), %enode, "server started");
         }
-        shared.tasks.spawn("scheduler", dialer::schedule(Arc::clone(&shared), candidates));
-        let enode = shared.local.enode();
-        tracing::info!(node = %enode.id().short(), %enode, "server started");
-        Ok(Self(Arc::new(Handle(shared))))
+        self.server.clone()
+    }
+}
+
+impl Drop for BoundServer {
+    fn drop(&mut self) {
+        if !self.opened {
+            self.server.shut_down();
+        }
+    }
+}
+
+impl Server {
+    /// Starts putting a server together that proves itself with this key.
+    pub fn builder(key: enode::SecretKey) -> ServerBuilder {
+        ServerBuilder::new(key)
     }
 
     /// Our node id.
@@ -290,17 +326,38 @@ impl Server {
         !self.shared().shutdown.is_cancelled()
     }
 
+    /// Lets nobody in any more: the listener is closed, nobody is dialed, and handshakes under way are
+    /// dropped. Peers stay, and their protocols go on. There is no way back but a new server.
+    ///
+    /// Returns at once. A node that is added later is noted and not dialed.
+    pub fn suspend(&self) {
+        self.shared().suspend();
+    }
+
     /// Stops the server and waits until it has: the listener is closed, dials and handshakes are
     /// dropped, every peer is told "client quitting", and no task is left.
     ///
     /// Takes as long as the slowest peer, two seconds as a rule, five at most. Stopping a stopped
-    /// server does nothing.
+    /// server does nothing. A stopped server has let go of its protocols.
     pub async fn stop(&self) {
         let shared = self.shared();
-        shared.shutdown.cancel();
+        shared.shut_down();
         // Whoever comes first does the work, all others wait for it; if the first is cancelled, the
         // next takes over.
         shared.stopped.get_or_init(|| shared.wind_up()).await;
+    }
+
+    /// Begins to stop and returns at once: what dropping the last handle does, for those who cannot
+    /// know which is the last.
+    pub fn shut_down(&self) {
+        self.shared().shut_down();
+    }
+
+    /// Stops without any courtesy: sockets are closed as they are, peers are told nothing, and bodies
+    /// of protocols are dropped where they wait. Hurries a [`stop`](Self::stop) that is under way, too.
+    pub async fn abort(&self) {
+        self.shared().hurry.cancel();
+        self.stop().await;
     }
 
     fn running(&self) -> Result<(), Stopped> {

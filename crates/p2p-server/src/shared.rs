@@ -19,7 +19,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use enode::NodeId;
+use enode::{Enode, NodeId};
+use futures_util::stream::BoxStream;
 use rand::rngs::StdRng;
 use rlpx::snappy::ScratchPool;
 use serde_json::Value;
@@ -27,8 +28,8 @@ use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Capability, DisconnectReason, NodeInfo, Peer, PeerEvent, PeerInfo, PeerInfoState, Protocol,
-    ServerBuilder, StartError, Transport,
+    Capability, DisconnectReason, Listener, NodeInfo, Peer, PeerEvent, PeerInfo, PeerInfoState,
+    Protocol, ServerBuilder, StartError, Transport,
     address::{canonical, is_lan},
     base::Hello,
     budget::ServerBudget,
@@ -52,6 +53,16 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) shutdown: CancellationToken,
+    /// Nobody is let in any more; part of `shutdown`.
+    pub(crate) intake: CancellationToken,
+    /// Nothing is waited for any more while the server stops.
+    pub(crate) hurry: CancellationToken,
+    /// What to accept and dial from, until the server is opened.
+    ready: Mutex<Option<Ready>>,
+    /// Whether there were any, disabled or let go by now.
+    has_protocols: bool,
+    /// Let go of when the server stops: they may hold what holds the server.
+    protocols: Mutex<Vec<Arc<dyn Protocol>>>,
     pub(crate) events: Arc<EventHub>,
     pub(crate) dial_events: DialEventHub,
     pub(crate) tasks: Tasks,
@@ -70,6 +81,12 @@ pub(crate) struct Shared {
     /// Places for connections that are over and wait for their peer to hang up too.
     pub(crate) lingering: Semaphore,
     pub(crate) stopped: OnceCell<()>,
+}
+
+/// What a bound server needs to open.
+pub(crate) struct Ready {
+    pub(crate) listener: Option<Box<dyn Listener>>,
+    pub(crate) candidates: Option<BoxStream<'static, Enode>>,
 }
 
 /// The state under the one lock. All of it is plain data and pure logic.
@@ -94,16 +111,23 @@ impl Shared {
     pub(crate) fn new(
         mut builder: ServerBuilder,
         listen_addr: Option<SocketAddr>,
+        ready: Ready,
     ) -> Result<Self, StartError> {
         let (handshake_rng, core_rng) = (builder.split_rng(), builder.split_rng());
-        let config = builder.config.clone();
+        let mut config = builder.config.clone();
         let entries = config.protocols.iter().flat_map(|p| p.record_entries()).collect();
         let ip = builder.public_ip(listen_addr);
         let local =
             LocalNode::new(config.key.clone(), builder.first_seq(), ip, listen_addr, entries)?;
         let core = Core::new(&builder, &config, local.enode().id(), listen_addr, core_rng)?;
+        let shutdown = CancellationToken::new();
         Ok(Self {
-            shutdown: CancellationToken::new(),
+            intake: shutdown.child_token(),
+            shutdown,
+            hurry: CancellationToken::new(),
+            ready: Mutex::new(Some(ready)),
+            has_protocols: !config.protocols.is_empty(),
+            protocols: Mutex::new(std::mem::take(&mut config.protocols)),
             events: Arc::new(EventHub::default()),
             dial_events: DialEventHub::default(),
             tasks: Tasks::default(),
@@ -141,10 +165,38 @@ impl Shared {
     /// What we offer now: the protocols that are not disabled. Hello and matching of one connection
     /// must work from the same list, or the two sides would lay out the codes differently.
     pub(crate) fn offered(&self) -> Vec<Arc<dyn Protocol>> {
-        let core = self.core();
-        let protocols = self.config.protocols.iter().zip(&core.panics);
-        let enabled = protocols.filter(|(_, panics)| !panics.is_disabled());
-        enabled.map(|(protocol, _)| Arc::clone(protocol)).collect()
+        let (protocols, core) = (self.protocols(), self.core());
+        let all = protocols.into_iter().zip(&core.panics);
+        all.filter(|(_, panics)| !panics.is_disabled()).map(|(protocol, _)| protocol).collect()
+    }
+
+    /// All that were registered; none once the server stops.
+    fn protocols(&self) -> Vec<Arc<dyn Protocol>> {
+        self.protocols.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the server opens with, for the first who asks.
+    pub(crate) fn take_ready(&self) -> Option<Ready> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Lets nobody in any more.
+    pub(crate) fn suspend(&self) {
+        // The listener of a server that was never opened is here.
+        drop(self.take_ready());
+        self.intake.cancel();
+    }
+
+    /// Begins to stop.
+    pub(crate) fn shut_down(&self) {
+        self.suspend();
+        self.shutdown.cancel();
+        // Dropped outside the lock: what they hold may be anything.
+        let protocols = {
+            let mut protocols = self.protocols.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *protocols)
+        };
+        drop(protocols);
     }
 
     /// The payload of our hello.
@@ -180,7 +232,7 @@ impl Shared {
         let mut running: Vec<Running> = running.collect();
         // Kept as long as the connection, and a collected one has room for four.
         running.shrink_to_fit();
-        if running.is_empty() && !self.config.protocols.is_empty() { None } else { Some(running) }
+        if running.is_empty() && self.has_protocols { None } else { Some(running) }
     }
 
     /// The check on a name that nobody has proven yet.
@@ -199,6 +251,9 @@ impl Shared {
     pub(crate) fn admit(&self, conn: ConnId, peer: &Peer) -> Admission {
         let (id, now) = (peer.id(), now());
         let mut core = self.core();
+        if self.intake.is_cancelled() {
+            return Admission::Refused(DisconnectReason::Quitting);
+        }
         let (inbound, remote) = (peer.inbound(), peer.remote_addr().ip());
         if let Err(reason) = core.check_record(id, inbound, remote, now) {
             return Admission::Refused(reason);
@@ -276,15 +331,15 @@ impl Shared {
         capability: &Capability,
         now: Instant,
     ) -> Option<Capability> {
-        let mut protocols = self.config.protocols.iter();
-        let index = protocols.position(|protocol| protocol.capability() == *capability)?;
+        let protocols = self.protocols();
+        let index = protocols.iter().position(|protocol| protocol.capability() == *capability)?;
         let counter = core.panics.get_mut(index)?;
         (counter.on_panic(now) == AfterPanic::Disable).then(|| capability.clone())
     }
 
     /// Waits for the tasks, aborts those that take too long, and ends every stream of events.
     pub(crate) async fn wind_up(&self) {
-        let left = self.tasks.shut_down(STOP_LIMIT).await;
+        let left = self.tasks.shut_down(STOP_LIMIT, &self.hurry).await;
         if !left.is_empty() {
             tracing::warn!(?left, "tasks aborted, they did not end in time");
         }
@@ -312,7 +367,7 @@ impl Shared {
         let enode = self.local.enode();
         // bound: one entry for each of our protocols
         let mut protocols = BTreeMap::new();
-        for protocol in &self.config.protocols {
+        for protocol in self.protocols() {
             let info = protocol.node_info().unwrap_or_else(|| Value::from("unknown"));
             protocols.entry(protocol.capability().name().to_owned()).or_insert(info);
         }
@@ -332,7 +387,7 @@ impl Shared {
     pub(crate) fn peer_info(&self, peer: &Peer) -> PeerInfo {
         // bound: one entry for each of our protocols
         let mut protocols = BTreeMap::new();
-        for protocol in &self.config.protocols {
+        for protocol in self.protocols() {
             let capability = protocol.capability();
             if peer.running().contains(&capability) {
                 let info = match protocol.peer_info(peer.id()) {

@@ -12,6 +12,7 @@ use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 
 /// A set of named tasks.
 #[derive(Default)]
@@ -57,12 +58,22 @@ impl Tasks {
         self.forget(ended);
     }
 
-    /// Waits until all have ended, `limit` at most; then aborts the rest and returns their names.
+    /// Waits until all have ended, `limit` at most or until `hurry` is cancelled; then aborts the rest
+    /// and returns their names.
     ///
     /// A task that blocks its thread cannot be aborted and is let go.
-    pub(crate) async fn shut_down(&self, limit: Duration) -> Vec<&'static str> {
+    pub(crate) async fn shut_down(
+        &self,
+        limit: Duration,
+        hurry: &CancellationToken,
+    ) -> Vec<&'static str> {
         self.lock().closed = true;
-        if timeout_at(Instant::now() + limit, self.join_all()).await.is_ok() {
+        let ended = tokio::select! {
+            biased;
+            () = hurry.cancelled() => false,
+            ended = timeout_at(Instant::now() + limit, self.join_all()) => ended.is_ok(),
+        };
+        if ended {
             return Vec::new();
         }
         let left = {
@@ -129,7 +140,7 @@ mod tests {
             let _ = blocked.recv();
         });
 
-        let left = tasks.shut_down(Duration::from_millis(50)).await;
+        let left = tasks.shut_down(Duration::from_millis(50), &CancellationToken::new()).await;
 
         assert_eq!(left, ["blocked"]);
         assert_eq!(tasks.len(), 0);
@@ -142,7 +153,7 @@ mod tests {
         tasks.spawn("quick", async {});
         tasks.spawn("stubborn", std::future::pending());
 
-        let left = tasks.shut_down(Duration::from_secs(5)).await;
+        let left = tasks.shut_down(Duration::from_secs(5), &CancellationToken::new()).await;
 
         assert_eq!(left, ["stubborn"]);
         assert_eq!(tasks.len(), 0);
@@ -152,7 +163,7 @@ mod tests {
     async fn nothing_starts_after_the_end() {
         let tasks = Tasks::default();
 
-        tasks.shut_down(Duration::ZERO).await;
+        tasks.shut_down(Duration::ZERO, &CancellationToken::new()).await;
         tasks.spawn("late", std::future::pending());
 
         assert_eq!(tasks.len(), 0);

@@ -64,6 +64,28 @@ async fn stop_takes_two_seconds_whoever_resists() {
     }
 }
 
+/// T-17: a thousand times, with a few of each kind; it is the ways that differ, not the numbers.
+#[tokio::test(start_paused = true)]
+async fn stop_never_takes_five_seconds_in_a_thousand_runs() {
+    for seed in 0..1_000_u32 {
+        let net = Net::new(seed.into());
+        net.set_jitter(Duration::from_millis(seed.into()));
+        let victim = net.server("victim").max_peers(200).protocol(foo(talkative));
+        let victim = victim.start().await.expect("starts");
+        let living = living(&net, &victim, 1).await;
+        let unread = unread(&net, &victim, 1).await;
+        let link = open(&net, NEIGHBOUR, &victim).await;
+        let gone = net.transport(NEIGHBOUR);
+        pass(Duration::from_millis((seed * 7 % 500).into())).await;
+
+        let start = Instant::now();
+        victim.stop().await;
+
+        assert!(start.elapsed() <= SECOND * 2, "seed {seed}: {:?}", start.elapsed());
+        drop((living, unread, link, gone));
+    }
+}
+
 /// T-17 on real sockets.
 #[tokio::test]
 async fn stop_takes_two_seconds_on_real_sockets() {
