@@ -9,9 +9,12 @@
 //! From A2 on there are helpers, too: each does what an earlier chapter did in full.
 
 mod flags;
+pub mod foo;
+mod http;
 mod log;
 mod nodes;
 mod remote;
+mod stack;
 mod wire;
 
 use std::sync::LazyLock;
@@ -22,10 +25,12 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 pub use crate::flags::listen_addr;
+pub use crate::http::http_status;
 pub use crate::nodes::{
     client_name, next_event, peer_list, say_started, server, wait_for_peer_count,
 };
 pub use crate::remote::{refused, rpc_server, say_notification, socket_in};
+pub use crate::stack::{node, peer_of, say_node};
 pub use crate::wire::show_message;
 
 /// Reads the flags, sets the log up and starts the clock. The first line of every chapter.
@@ -70,6 +75,11 @@ pub fn value(value: &impl serde::Serialize) -> Value {
 /// Says that a peer event was received, with the members it has in go-ethereum's JSON.
 pub fn say_event(node: &str, event: &PeerEvent) {
     say_members(node, "received peerevent", &json!(event));
+}
+
+/// The same for an event that came as JSON.
+pub fn say_json_event(node: &str, event: &Value) {
+    say_members(node, "received peerevent", event);
 }
 
 /// Says something with the members of an event as its fields.

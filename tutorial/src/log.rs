@@ -22,7 +22,7 @@ use crate::flags::Format;
 
 /// Sets the log up for this program.
 pub(crate) fn install(machines: Format, verbose: bool) {
-    let usual = if verbose { "trace" } else { "warn,demo=info" };
+    let usual = if verbose { "trace" } else { "warn,demo=info,service_node=info" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let people = People { verbose, colour: io::stderr().is_terminal() && !no_color };
@@ -76,7 +76,10 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let line = Line::of(event);
+        let mut line = Line::of(event);
+        if event.metadata().target().starts_with(NODE) {
+            line.fields.insert(0, (MARK.to_owned(), json!("*")));
+        }
         let head = [("level", event.metadata().level().as_str()), ("message", &line.message)];
         let head = head.map(|(name, value)| (name.to_owned(), json!(value)));
         let members = head.into_iter().chain(line.fields);
@@ -177,6 +180,9 @@ fn colour_of(level: Level) -> &'static str {
 
 /// The target of what chapters say, as opposed to the layers below them.
 const DEMO: &str = "demo";
+
+/// The target of what a service node says itself, which is part of a chapter from C on.
+const NODE: &str = "service_node";
 
 /// The field that their lines can be grepped by.
 const MARK: &str = "demolog";

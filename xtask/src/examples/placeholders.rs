@@ -6,6 +6,7 @@
 //!   /tmp/xtask-17/a1_server/key     →   [DIR]/key
 //!   rtt=312.5µs                     →   rtt=[DURATION]
 //!   foo/v42/linux/rust1.95.0        →   foo/v42/[OS]/[RUNTIME]
+//!   (pid 4711)                      →   (pid [PID])
 //! ```
 //!
 //! A port 0 stays: that a node does not listen is something it says, not an accident.
@@ -35,8 +36,17 @@ pub(crate) fn replace(line: &str, directories: &[&Path]) -> String {
 /// Looks at what is before and what follows; takes so many bytes and writes this instead.
 type Rule = fn(&str, &str) -> Option<(usize, &'static str)>;
 
-const RULES: [Rule; 8] =
-    [temporary_name, record, shortened, hexadecimal, port, duration, runtime, system_error];
+const RULES: [Rule; 9] = [
+    temporary_name,
+    record,
+    shortened,
+    hexadecimal,
+    port,
+    duration,
+    runtime,
+    system_error,
+    process,
+];
 
 /// `.tmpAb12` below a directory: a name made up by the program.
 fn temporary_name(before: &str, rest: &str) -> Option<(usize, &'static str)> {
@@ -105,7 +115,7 @@ fn duration(before: &str, rest: &str) -> Option<(usize, &'static str)> {
 /// `/linux/rust1.95.0` at the end of a node's name.
 fn runtime(_: &str, rest: &str) -> Option<(usize, &'static str)> {
     let after = rest.strip_prefix('/')?;
-    let system = run(after, |c| c.is_ascii_alphanumeric());
+    let system = run(after, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     let version = after[system..].strip_prefix("/rust")?;
     let length = run(version, |c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
     (length > 0).then_some((1 + system + "/rust".len() + length, "/[OS]/[RUNTIME]"))
@@ -115,6 +125,12 @@ fn runtime(_: &str, rest: &str) -> Option<(usize, &'static str)> {
 fn system_error(before: &str, rest: &str) -> Option<(usize, &'static str)> {
     let length = run(rest, |c| c.is_ascii_digit());
     (before.ends_with("(os error ") && length > 0).then_some((length, "[N]"))
+}
+
+/// `(pid 4711)`.
+fn process(before: &str, rest: &str) -> Option<(usize, &'static str)> {
+    let length = run(rest, |c| c.is_ascii_digit());
+    (before.ends_with("(pid ") && length > 0).then_some((length, "[PID]"))
 }
 
 /// The length of a run of hexadecimal digits that is a word of its own.

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use crate::UsageError;
 use crate::examples::chapter::Chapter;
-use crate::examples::{chapter_a, chapter_b};
+use crate::examples::{chapter_a, chapter_b, chapter_c, chapter_d};
 
 /// All chapters, in the order of the book; whole programs last.
 pub(crate) fn all() -> Vec<Chapter> {
     let mut chapters = chapter_a::chapters();
     chapters.extend(chapter_b::chapters());
+    chapters.extend(chapter_c::chapters());
+    chapters.extend(chapter_d::chapters());
     chapters.push(WIKI_2015);
     chapters
 }
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_planned_chapter_is_told_from_a_wrong_name() {
-        let planned = chosen(&["C1".to_owned()]).unwrap_err().to_string();
+        let planned = chosen(&["E1".to_owned()]).unwrap_err().to_string();
         let wrong = chosen(&["Z9".to_owned()]).unwrap_err().to_string();
 
         assert!(planned.contains("not written yet"), "{planned}");
