@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::UsageError;
 use crate::examples::chapter::Chapter;
-use crate::examples::{chapter_a, chapter_b};
+use crate::examples::{chapter_a, chapter_b, chapter_d};
 
 /// All chapters, in the order of the book; whole programs last.
 pub(crate) fn all() -> Vec<Chapter> {
     let mut chapters = chapter_a::chapters();
     chapters.extend(chapter_b::chapters());
+    chapters.extend(chapter_d::chapters());
     chapters.push(WIKI_2015);
     chapters
 }
@@ -109,6 +110,7 @@ mod tests {
 
         assert_eq!(binaries(&["A"]), of_a);
         assert_eq!(binaries(&["b"]), ["b1_rpc", "b2_method", "b3_message"]);
+        assert_eq!(binaries(&["d"]), ["d1_protocols"]);
     }
 
     #[test]
