@@ -224,7 +224,8 @@ impl Stack {
         server: &p2p_server::Server,
     ) -> Result<(), StartFailure> {
         let data_dir = self.directory.as_ref().and_then(|directory| directory.data_dir());
-        let admin = AdminApi::new(server.clone()).datadir(data_dir.unwrap_or(Path::new("")));
+        let admin =
+            AdminApi::new(server.clone()).datadir(data_dir.unwrap_or_else(|| Path::new("")));
         let mut modules = admin.modules();
         for service in &self.services {
             let name = service.name;
@@ -261,10 +262,10 @@ impl Stack {
             server.suspend();
         }
         let failures = self.stop_services(abort).await;
-        if let Some(server) = self.server.take() {
-            if unless(abort, server.stop()).await.is_none() {
-                server.abort().await;
-            }
+        if let Some(server) = self.server.take()
+            && unless(abort, server.stop()).await.is_none()
+        {
+            server.abort().await;
         }
         // Services may hold files of the directory; they go first, and the lock goes last.
         self.services.clear();

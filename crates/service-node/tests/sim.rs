@@ -1,5 +1,7 @@
 //! Simulations: shapes, restarts, snapshots, and the same seed twice.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
