@@ -49,7 +49,8 @@ async fn an_end_without_a_word_has_no_reason() {
     let net = Net::new(1);
     let [(one, at_one), (two, at_two)] = pair(&net).await;
     net.connect(&one, &two).await.expect("connected");
-    (at_one.take(), at_two.take());
+    at_one.take();
+    at_two.take();
 
     net.cut(&one, &two);
     pass(SECOND).await;
@@ -65,7 +66,8 @@ async fn who_hangs_up_is_told_with_the_reason() {
     let net = Net::new(1);
     let [(one, at_one), (two, at_two)] = pair(&net).await;
     net.connect(&one, &two).await.expect("connected");
-    (at_one.take(), at_two.take());
+    at_one.take();
+    at_two.take();
 
     one.peers()[0].disconnect(DisconnectReason::from_code(0x42));
     pass(SECOND).await;
