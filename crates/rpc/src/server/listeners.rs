@@ -127,6 +127,7 @@ impl Offer<'_> {
             scan: scan_body(self.limits),
             layers: Layers::new(&config.cors, config.compression),
             routes: config.routes.clone(),
+            routes_only: config.routes_only,
         });
         let ws_endpoint = ws.map(|config| WsEndpoint {
             api: self.api("ws", &config.modules, &config.methods, Entrance::Open),
@@ -163,6 +164,7 @@ impl Offer<'_> {
                 // Never compressed, and no page of a browser has a token.
                 layers: None,
                 routes: None,
+                routes_only: false,
             }),
             ws: Some(WsEndpoint {
                 api,

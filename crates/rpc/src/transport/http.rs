@@ -74,6 +74,8 @@ pub(crate) struct HttpEndpoint {
     pub(crate) scan: ScanLimits,
     pub(crate) layers: Option<Layers>,
     pub(crate) routes: Option<Router>,
+    /// No call is answered, whatever its path.
+    pub(crate) routes_only: bool,
 }
 
 #[derive(Debug)]

@@ -123,7 +123,7 @@ impl Visit {
             return self.upgrade(ws, &request);
         }
         let Some(http) = &self.endpoint.http else { return Err(Refusal::NotFound) };
-        if http.path.matches(request.uri().path()) {
+        if !http.routes_only && http.path.matches(request.uri().path()) {
             check_host(&http.hosts, &request)?;
             return match &http.layers {
                 None => self.exchange(http, request).await,
