@@ -85,6 +85,7 @@
 //!
 //! # Features
 //!
+//! * `metrics` (on): the module `metrics`, Prometheus metrics of the node and its services, over HTTP.
 //! * `sim` (off by default): `sim`, many nodes in one process, over a network in memory or loopback.
 //!
 //! # Not here
@@ -98,6 +99,11 @@ mod data_dir;
 mod endpoints;
 mod error;
 mod limits;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_metrics.rs"]
+mod metrics;
 mod node;
 mod service;
 mod signals;

@@ -263,6 +263,12 @@ impl Node {
         self.running(|stack| stack.endpoints()?.auth_addr())
     }
 
+    /// Where its metrics are served while it runs, if they are.
+    #[cfg(feature = "metrics")]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.running(|stack| stack.endpoints()?.metrics_addr())
+    }
+
     /// What a running node has to say about itself.
     fn running<T>(&self, ask: impl FnOnce(&Stack) -> Option<T>) -> Option<T> {
         match &*self.0.state.borrow() {

@@ -26,6 +26,7 @@ use crate::{
     data_dir::{Directory, anchors, node_list},
     endpoints::Endpoints,
     limits,
+    metrics::Metrics,
     service::{Built, panicked},
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Stack {
     services: Vec<Built>,
     /// How many of the services have started.
     started: usize,
+    /// Of this run only.
+    metrics: Metrics,
     server: Option<p2p_server::Server>,
     anchors: Option<(CancellationToken, JoinHandle<()>)>,
     endpoints: Option<Endpoints>,
@@ -52,6 +55,7 @@ impl Stack {
             directory: None,
             services: Vec::new(),
             started: 0,
+            metrics: Metrics::default(),
             server: None,
             anchors: None,
             endpoints: None,
@@ -137,7 +141,8 @@ impl Stack {
         settings: &Settings,
     ) -> Result<Vec<Arc<dyn Protocol>>, StartFailure> {
         let Some(directory) = &self.directory else { return Err(StartFailure::Stopped) };
-        let mut context = ServiceContext::new(&settings.name, Arc::clone(directory));
+        let mut context =
+            ServiceContext::new(&settings.name, Arc::clone(directory), self.metrics.clone());
         for registration in &settings.services {
             let name = registration.name;
             if self.service(registration.type_id).is_some() {
@@ -189,6 +194,9 @@ impl Stack {
             .copied()
             .chain(files.trusted_nodes)
             .fold(builder, |builder, id| builder.trusted_node(id));
+        if settings.metrics.is_some() {
+            builder = self.metrics.observe_p2p(builder);
+        }
         builder = p2p.more.iter().fold(builder, |builder, change| change(builder));
         let bound = builder.first_candidates(files.anchors).bind().await?;
         self.server = Some(bound.server().clone());
@@ -242,7 +250,7 @@ impl Stack {
             }
             _ => None,
         };
-        self.endpoints = Some(Endpoints::open(settings, modules, secret).await?);
+        self.endpoints = Some(Endpoints::open(settings, modules, secret, &self.metrics).await?);
         Ok(())
     }
 
