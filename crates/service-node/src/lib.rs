@@ -83,8 +83,14 @@
 //!
 //! Everything a peer or caller sends is limited by `p2p-server` and `rpc`.
 //!
+//! # Modules
+//!
+//! Core modules (no I/O): `error`, `logs::fields`, `logs::format`, `sim::shape`, `sim::snapshot`. The others
+//! start, stop and wait.
+//!
 //! # Features
 //!
+//! * `logs` (on by default): `logs`, go-ethereum's look for the log of a program.
 //! * `sim` (off by default): `sim`, many nodes in one process, over a network in memory or loopback.
 //!
 //! # Not here
@@ -98,6 +104,8 @@ mod data_dir;
 mod endpoints;
 mod error;
 mod limits;
+#[cfg(feature = "logs")]
+pub mod logs;
 mod node;
 mod service;
 mod signals;
