@@ -83,6 +83,6 @@ mod tests {
         let moment = Moment::new(20_778 * 86_400 + 5_543, 73);
 
         assert_eq!(moment.to_string(), "2026-11-21T01:32:23.073Z");
-        assert_eq!(moment.short().to_string(), "11-21|01:32:23.073");
+        assert_eq!(format!("{}", moment.short()), "11-21|01:32:23.073");
     }
 }
