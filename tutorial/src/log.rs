@@ -3,6 +3,7 @@
 //! ```text
 //!   people    INFO server started node=one enode=enode://…        -v: with time, spans and target
 //!   json      {"level":"INFO","message":"server started","demolog":"*","node":"one",…}
+//!             {"level":"INFO","message":"node started","target":"service_node::node",…}
 //!   logfmt    level=INFO message="server started" demolog=* node=one …
 //! ```
 
@@ -22,7 +23,7 @@ use crate::flags::Format;
 
 /// Sets the log up for this program.
 pub(crate) fn install(machines: Format, verbose: bool) {
-    let usual = if verbose { "trace" } else { "warn,demo=info" };
+    let usual = if verbose { "trace" } else { "warn,demo=info,service_node=info" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let people = People { verbose, colour: io::stderr().is_terminal() && !no_color };
@@ -79,7 +80,9 @@ where
         let line = Line::of(event);
         let head = [("level", event.metadata().level().as_str()), ("message", &line.message)];
         let head = head.map(|(name, value)| (name.to_owned(), json!(value)));
-        let members = head.into_iter().chain(line.fields);
+        let target = event.metadata().target();
+        let target = (target != DEMO).then(|| ("target".to_owned(), json!(target)));
+        let members = head.into_iter().chain(target).chain(line.fields);
         if self.0 == Format::Json {
             let members: Vec<_> =
                 members.map(|(name, value)| format!("{}:{value}", json!(name))).collect();

@@ -11,6 +11,7 @@
 mod chapter;
 mod chapter_a;
 mod chapter_b;
+mod chapter_c;
 mod human;
 mod log;
 mod node;

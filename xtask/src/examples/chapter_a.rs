@@ -280,7 +280,7 @@ const RETURNED: &str = "protocol returned";
 const QUITTING: &str = "client quitting";
 
 /// Which of the two bodies returns first is open, and with it who reports which error.
-const HANG_UP_RACE: &[(&str, &str)] = &[(RETURNED, QUITTING)];
+pub(crate) const HANG_UP_RACE: &[(&str, &str)] = &[(RETURNED, QUITTING)];
 
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::UsageError;
 use crate::examples::chapter::Chapter;
-use crate::examples::{chapter_a, chapter_b};
+use crate::examples::{chapter_a, chapter_b, chapter_c};
 
 /// All chapters, in the order of the book; whole programs last.
 pub(crate) fn all() -> Vec<Chapter> {
     let mut chapters = chapter_a::chapters();
     chapters.extend(chapter_b::chapters());
+    chapters.extend(chapter_c::chapters());
     chapters.push(WIKI_2015);
     chapters
 }
@@ -109,6 +110,7 @@ mod tests {
 
         assert_eq!(binaries(&["A"]), of_a);
         assert_eq!(binaries(&["b"]), ["b1_rpc", "b2_method", "b3_message"]);
+        assert_eq!(binaries(&["C"]), ["c1_stack", "c2_nodeinfo", "c3_service", "c4_full"]);
     }
 
     #[test]
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_planned_chapter_is_told_from_a_wrong_name() {
-        let planned = chosen(&["C1".to_owned()]).unwrap_err().to_string();
+        let planned = chosen(&["E1".to_owned()]).unwrap_err().to_string();
         let wrong = chosen(&["Z9".to_owned()]).unwrap_err().to_string();
 
         assert!(planned.contains("not written yet"), "{planned}");
