@@ -76,10 +76,10 @@ impl Service for FooService {
     fn apis(self: &Arc<Self>) -> Vec<Module> {
         vec![
             Module::new("foo")
-                .method_of(self, "ping", Self::ping)
-                .method_of(self, "quit", Self::quit)
-                .method_of(self, "pongCount", Self::pong_count)
-                .method_of(self, "increment", Self::increment),
+                .method_of(self, "ping", ping)
+                .method_of(self, "quit", quit)
+                .method_of(self, "pongCount", pong_count)
+                .method_of(self, "increment", increment),
         ]
     }
 
@@ -92,50 +92,34 @@ impl Service for FooService {
 // ANCHOR_END: service
 
 // ANCHOR: methods
-impl FooService {
-    /// `foo_ping`: sends a ping, and returns when it is on its way. Waits up to 2 s for a peer whose
-    /// body has not started yet.
-    ///
-    /// # Errors
-    ///
-    /// `unknown peer`.
-    pub async fn ping(self: Arc<Self>, peer: NodeId) -> Result<(), &'static str> {
-        let (sent, on_its_way) = oneshot::channel();
-        self.presence.wait_for(peer).await?.give(Order::Ping(sent)).await?;
-        on_its_way.await.map_err(|_| UNKNOWN_PEER)
-    }
+/// `foo_ping`: sends a ping, and returns when it is on its way. Waits up to 2 s for a peer whose body
+/// has not started yet.
+async fn ping(service: Arc<FooService>, peer: NodeId) -> Result<(), &'static str> {
+    let (sent, on_its_way) = oneshot::channel();
+    service.presence.wait_for(peer).await?.give(Order::Ping(sent)).await?;
+    on_its_way.await.map_err(|_| UNKNOWN_PEER)
+}
 
-    /// `foo_quit`: hangs up. With a peer that has just left there is nothing to do.
-    ///
-    /// # Errors
-    ///
-    /// `unknown peer`.
-    pub async fn quit(self: Arc<Self>, peer: NodeId) -> Result<(), &'static str> {
-        match self.presence.now(peer) {
-            Whereabouts::Here(handle) => Ok(handle.give(Order::Quit).await.unwrap_or_default()),
-            Whereabouts::Left => Ok(()),
-            Whereabouts::Unknown => Err(UNKNOWN_PEER),
-        }
+/// `foo_quit`: hangs up. With a peer that has just left there is nothing to do.
+async fn quit(service: Arc<FooService>, peer: NodeId) -> Result<(), &'static str> {
+    match service.presence.now(peer) {
+        // If it leaves before it takes the order, that is as good.
+        Whereabouts::Here(handle) => drop(handle.give(Order::Quit).await),
+        Whereabouts::Left => {}
+        Whereabouts::Unknown => return Err(UNKNOWN_PEER),
     }
+    Ok(())
+}
 
-    /// `foo_pongCount`: how many pongs have come.
-    ///
-    /// # Errors
-    ///
-    /// None.
-    pub async fn pong_count(self: Arc<Self>) -> rpc::Result<u64> {
-        Ok(self.pongs.load(Ordering::Relaxed))
-    }
+/// `foo_pongCount`: how many pongs have come.
+async fn pong_count(service: Arc<FooService>) -> rpc::Result<u64> {
+    Ok(service.pongs.load(Ordering::Relaxed))
+}
 
-    /// `foo_increment`: counts one that never came.
-    ///
-    /// # Errors
-    ///
-    /// None.
-    pub async fn increment(self: Arc<Self>) -> rpc::Result<()> {
-        self.pongs.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
+/// `foo_increment`: counts one that never came.
+async fn increment(service: Arc<FooService>) -> rpc::Result<()> {
+    service.pongs.fetch_add(1, Ordering::Relaxed);
+    Ok(())
 }
 // ANCHOR_END: methods
 
@@ -191,3 +175,6 @@ impl FooService {
     }
 }
 // ANCHOR_END: body
+
+#[cfg(test)]
+mod tests;

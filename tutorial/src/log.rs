@@ -3,7 +3,6 @@
 //! ```text
 //!   people    INFO server started node=one enode=enode://…        -v: with time, spans and target
 //!   json      {"level":"INFO","message":"server started","demolog":"*","node":"one",…}
-//!             {"level":"INFO","message":"node started","target":"service_node::node",…}
 //!   logfmt    level=INFO message="server started" demolog=* node=one …
 //! ```
 
@@ -77,12 +76,13 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let line = Line::of(event);
+        let mut line = Line::of(event);
+        if event.metadata().target().starts_with(NODE) {
+            line.fields.insert(0, (MARK.to_owned(), json!("*")));
+        }
         let head = [("level", event.metadata().level().as_str()), ("message", &line.message)];
         let head = head.map(|(name, value)| (name.to_owned(), json!(value)));
-        let target = event.metadata().target();
-        let target = (target != DEMO).then(|| ("target".to_owned(), json!(target)));
-        let members = head.into_iter().chain(target).chain(line.fields);
+        let members = head.into_iter().chain(line.fields);
         if self.0 == Format::Json {
             let members: Vec<_> =
                 members.map(|(name, value)| format!("{}:{value}", json!(name))).collect();
@@ -180,6 +180,9 @@ fn colour_of(level: Level) -> &'static str {
 
 /// The target of what chapters say, as opposed to the layers below them.
 const DEMO: &str = "demo";
+
+/// The target of what a service node says itself, which is part of a chapter from C on.
+const NODE: &str = "service_node";
 
 /// The field that their lines can be grepped by.
 const MARK: &str = "demolog";

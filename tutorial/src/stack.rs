@@ -1,16 +1,13 @@
 //! The chapters' service nodes: C1 spells one out, C2 and later get them from here.
 
-use std::path::Path;
-
 use service_node::{Node, NodeBuilder};
 
 use crate::flags::FLAGS;
-use crate::{listen_addr, socket_in, wire};
+use crate::{listen_addr, wire};
 
-/// A service node as in C1, with its files in this folder, not built yet.
-pub fn node(name: &'static str, folder: &Path) -> NodeBuilder {
-    let builder = Node::builder().name(name).data_dir(folder).ipc(socket_in(folder));
-    let builder = builder.listen(listen_addr().to_string());
+/// A service node as in C1, without a data directory, not started yet.
+pub fn node(name: &'static str) -> NodeBuilder {
+    let builder = Node::builder().name(name).listen(listen_addr().to_string());
     if !FLAGS.wire {
         return builder;
     }

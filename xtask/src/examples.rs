@@ -12,6 +12,7 @@ mod chapter;
 mod chapter_a;
 mod chapter_b;
 mod chapter_c;
+mod chapter_d;
 mod human;
 mod log;
 mod node;

@@ -3,7 +3,7 @@
 //! New here: a client without a socket, and the methods that every service node has.
 //! Run: `cargo run --bin c2_nodeinfo`
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use p2p_server::NodeInfo;
 use rpc::Client;
 use tutorial::{value, within};
@@ -15,7 +15,8 @@ async fn main() -> anyhow::Result<()> {
     // ANCHOR: start
     // The node of C1.
     let folder = tempfile::tempdir()?;
-    let node = tutorial::node("one", folder.path()).build()?;
+    let socket = tutorial::socket_in(folder.path());
+    let node = tutorial::node("one").data_dir(folder.path()).ipc(&socket).build()?;
     within("the start", node.start()).await??;
     // ANCHOR_END: start
 
@@ -34,7 +35,6 @@ async fn main() -> anyhow::Result<()> {
 
     // ANCHOR: socket
     // Third way: a client that knows the path of the socket and nothing else of us.
-    let socket = node.ipc_path().context("no socket")?;
     let client = Client::connect(&socket).await?;
     let external: NodeInfo = within("an answer", client.call("admin_nodeInfo", ())).await??;
     say_info("Nodeinfo from IPC via external call", &external);

@@ -17,11 +17,9 @@ struct FooService {
     value: i64,
 }
 
-impl FooService {
-    /// The method `foo_getNumber`.
-    async fn get_number(self: Arc<Self>) -> rpc::Result<i64> {
-        Ok(self.value)
-    }
+/// The method `foo_getNumber`.
+async fn get_number(service: Arc<FooService>) -> rpc::Result<i64> {
+    Ok(service.value)
 }
 
 /// The method `bar_double`, which needs no service.
@@ -34,7 +32,7 @@ async fn double(n: i64) -> Result<i64, &'static str> {
 impl Service for FooService {
     fn apis(self: &Arc<Self>) -> Vec<Module> {
         vec![
-            Module::new("foo").method_of(self, "getNumber", Self::get_number),
+            Module::new("foo").method_of(self, "getNumber", get_number),
             Module::new("bar").method("double", double),
         ]
     }
@@ -49,7 +47,10 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let http = Modules::only(["net", "web3", "foo", "bar"]);
     let ws = Modules::only(["net", "web3", "foo", "baz"]); // there is no `baz`
-    let node = tutorial::node("one", folder.path())
+    let socket = tutorial::socket_in(folder.path());
+    let node = tutorial::node("one")
+        .data_dir(folder.path())
+        .ipc(&socket)
         .service(|_| FooService { value: 42 })
         .http(HttpConfig::new("127.0.0.1:0").modules(http))
         .ws(WsConfig::new("127.0.0.1:0").modules(ws))
@@ -58,19 +59,19 @@ async fn main() -> anyhow::Result<()> {
     // ANCHOR_END: start
 
     // ANCHOR: call
-    let ipc = Client::connect(node.ipc_path().context("no socket")?).await?;
+    let ipc = Client::connect(&socket).await?;
     let http_addr = node.http_addr().context("no HTTP")?;
     let http = Client::connect(format!("http://{http_addr}")).await?;
     let ws_addr = node.ws_addr().context("no WebSocket")?;
     let ws = Client::connect(format!("ws://{ws_addr}")).await?;
 
-    let number = get_number(&ipc).await?;
+    let number = number_from(&ipc).await?;
     say!("one", "IPC", getnumber = number);
     let doubled: i64 = within("an answer", ipc.call("bar_double", (number,))).await??;
     say!("one", "IPC", double = doubled);
     ensure!((number, doubled) == (42, 84), "wrong by IPC");
 
-    let number = get_number(&http).await?;
+    let number = number_from(&http).await?;
     say!("one", "HTTP", getnumber = number);
     let doubled: i64 = within("an answer", http.call("bar_double", (number,))).await??;
     say!("one", "HTTP", double = doubled);
@@ -78,7 +79,7 @@ async fn main() -> anyhow::Result<()> {
     // ANCHOR_END: call
 
     // ANCHOR: refused
-    let number = get_number(&ws).await?;
+    let number = number_from(&ws).await?;
     say!("one", "WS", getnumber = number);
     ensure!(number == 42, "wrong by WebSocket");
     let error = error_of(&ws, "bar_double", (number,)).await?;
@@ -118,6 +119,6 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn get_number(client: &Client) -> anyhow::Result<i64> {
+async fn number_from(client: &Client) -> anyhow::Result<i64> {
     Ok(within("an answer", client.call("foo_getNumber", ())).await??)
 }

@@ -15,9 +15,7 @@ async fn main() -> anyhow::Result<()> {
     tutorial::init();
 
     // ANCHOR: start
-    let (folder_one, folder_two) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    let one = tutorial::node("one", folder_one.path()).no_listen();
-    let two = tutorial::node("two", folder_two.path());
+    let (one, two) = (tutorial::node("one").no_listen(), tutorial::node("two"));
     let one = one.message_events(true).service(|_| FooService::default()).build()?;
     let two = two.message_events(true).service(|_| FooService::default()).build()?;
     within("the start", one.start()).await??;
@@ -28,8 +26,7 @@ async fn main() -> anyhow::Result<()> {
 
     // ANCHOR: before
     // From here on the nodes are told and asked by RPC, and by nothing else.
-    let at_one = Client::connect(one.ipc_path().context("no socket")?).await?;
-    let at_two = Client::connect(two.ipc_path().context("no socket")?).await?;
+    let (at_one, at_two) = (one.attach()?, two.attach()?);
     let (pongs_one, pongs_two) = (pong_count(&at_one).await?, pong_count(&at_two).await?);
     say!("one", "servicenode #1 before ping", pongcount = pongs_one);
     say!("two", "servicenode #2 before ping", pongcount = pongs_two);

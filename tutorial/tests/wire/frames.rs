@@ -148,6 +148,13 @@ impl Piece {
     }
 }
 
+/// A payload by itself; `names` are those of its fields.
+pub(crate) fn payload(payload: &[u8], names: &[&str]) -> String {
+    let mut text = String::new();
+    items(&mut text, "payload", payload, 0, names);
+    text
+}
+
 /// An RLP item and, below it, what is in it; `names` are those of the fields of a message.
 fn items(text: &mut String, label: &str, mut rest: &[u8], depth: usize, names: &[&str]) {
     let mut index = 0;

@@ -81,3 +81,6 @@ impl Chapter {
         !self.rows.is_empty()
     }
 }
+
+/// Which of the two bodies returns first is open, and with it who reports which error.
+pub(crate) const HANG_UP_RACE: &[(&str, &str)] = &[("protocol returned", "client quitting")];

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::examples::chapter::{Chapter, Row};
+use crate::examples::chapter::{Chapter, HANG_UP_RACE, Row};
 use crate::examples::log::{Check, Line, Log, mismatch};
 use crate::examples::node::Node;
 
@@ -278,9 +278,6 @@ const RETURNED: &str = "protocol returned";
 
 /// What it says where the other side was faster.
 const QUITTING: &str = "client quitting";
-
-/// Which of the two bodies returns first is open, and with it who reports which error.
-pub(crate) const HANG_UP_RACE: &[(&str, &str)] = &[(RETURNED, QUITTING)];
 
 #[cfg(test)]
 mod tests;

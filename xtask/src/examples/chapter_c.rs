@@ -6,8 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::examples::chapter::{Chapter, Row};
-use crate::examples::chapter_a::HANG_UP_RACE;
+use crate::examples::chapter::{Chapter, HANG_UP_RACE, Row};
 use crate::examples::log::{Check, Line, Log, Said};
 use crate::examples::node::Node;
 

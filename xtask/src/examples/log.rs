@@ -58,10 +58,9 @@ impl Log {
         for (index, raw) in text.lines().enumerate() {
             lines.push(Line::parse(index + 1, raw)?);
         }
-        // Libraries may warn in the same stream; only the chapter's own lines carry the mark. What a
-        // service node says of its life is part of the chapters about it.
-        lines.retain(|line| line.is_marked() || line.is_of_service_node());
-        if !lines.iter().any(Line::is_marked) {
+        // Libraries may warn in the same stream; only the chapter's own lines carry the mark.
+        lines.retain(|line| line.members.get("demolog").is_some_and(|mark| mark == "*"));
+        if lines.is_empty() {
             return mismatch(
                 "JSON lines with \"demolog\": \"*\" on stdout",
                 format!("{} lines, none of them marked so", text.lines().count()),
@@ -271,15 +270,6 @@ impl Line {
         Mismatch { expected: expected.to_owned(), got: format!("{got} ({place})") }
     }
 
-    fn is_marked(&self) -> bool {
-        self.members.get("demolog").is_some_and(|mark| mark == "*")
-    }
-
-    fn is_of_service_node(&self) -> bool {
-        let target = self.members.get("target").and_then(Value::as_str);
-        target.is_some_and(|target| target.split("::").next() == Some("service_node"))
-    }
-
     fn parse(number: usize, raw: &str) -> Check<Self> {
         let value: Value = match serde_json::from_str(raw) {
             Ok(value) => value,
@@ -346,15 +336,6 @@ mod tests {
         let log = log(&[json!({"level": "WARN", "message": "a"}), line("a", "one")]);
 
         assert_eq!(log.said("a").only().unwrap().number, 2);
-    }
-
-    #[test]
-    fn lines_of_a_service_node_are_the_chapters_if_there_are_others() {
-        let target = |target| json!({"level": "INFO", "message": "a", "target": target});
-        let both = [target("service_node::node"), target("rpc::server"), line("b", "one")];
-
-        assert_eq!(log(&both).said("a").only().unwrap().number, 1);
-        assert!(Log::parse(&both[0].to_string()).is_err());
     }
 
     #[test]

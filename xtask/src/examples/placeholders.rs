@@ -7,7 +7,7 @@
 //!   rtt=312.5µs                     →   rtt=[DURATION]
 //!   foo/v42/linux/rust1.95.0        →   foo/v42/[OS]/[RUNTIME]
 //!   one/linux-x86_64/rustc1.95.0    →   one/[OS]/[RUNTIME]
-//!   another process (pid 4711)      →   another process (pid [N])
+//!   (pid 4711)                      →   (pid [PID])
 //! ```
 //!
 //! A port 0 stays: that a node does not listen is something it says, not an accident.
@@ -37,8 +37,17 @@ pub(crate) fn replace(line: &str, directories: &[&Path]) -> String {
 /// Looks at what is before and what follows; takes so many bytes and writes this instead.
 type Rule = fn(&str, &str) -> Option<(usize, &'static str)>;
 
-const RULES: [Rule; 8] =
-    [temporary_name, record, shortened, hexadecimal, port, duration, runtime, system_number];
+const RULES: [Rule; 9] = [
+    temporary_name,
+    record,
+    shortened,
+    hexadecimal,
+    port,
+    duration,
+    runtime,
+    system_error,
+    process,
+];
 
 /// `.tmpAb12` below a directory: a name made up by the program.
 fn temporary_name(before: &str, rest: &str) -> Option<(usize, &'static str)> {
@@ -104,7 +113,7 @@ fn duration(before: &str, rest: &str) -> Option<(usize, &'static str)> {
     known.then_some((digits + space + unit.len(), "[DURATION]"))
 }
 
-/// `/linux/rust1.95.0` or `/linux-x86_64/rustc1.95.0` at the end of a node's name.
+/// `/linux/rust1.95.0` at the end of a node's name.
 fn runtime(_: &str, rest: &str) -> Option<(usize, &'static str)> {
     let after = rest.strip_prefix('/')?;
     let system = run(after, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
@@ -113,11 +122,16 @@ fn runtime(_: &str, rest: &str) -> Option<(usize, &'static str)> {
     (length > 0).then_some((1 + system + "/rust".len() + length, "/[OS]/[RUNTIME]"))
 }
 
-/// `(os error 98)`, `(pid 4711)`: the number is the system's.
-fn system_number(before: &str, rest: &str) -> Option<(usize, &'static str)> {
+/// `(os error 98)`: the number is the system's.
+fn system_error(before: &str, rest: &str) -> Option<(usize, &'static str)> {
     let length = run(rest, |c| c.is_ascii_digit());
-    let known = before.ends_with("(os error ") || before.ends_with("(pid ");
-    (known && length > 0).then_some((length, "[N]"))
+    (before.ends_with("(os error ") && length > 0).then_some((length, "[N]"))
+}
+
+/// `(pid 4711)`.
+fn process(before: &str, rest: &str) -> Option<(usize, &'static str)> {
+    let length = run(rest, |c| c.is_ascii_digit());
+    (before.ends_with("(pid ") && length > 0).then_some((length, "[PID]"))
 }
 
 /// The length of a run of hexadecimal digits that is a word of its own.
@@ -157,7 +171,7 @@ mod tests {
         check("name=foo/v42/linux/rust1.95.0", "name=foo/v42/[OS]/[RUNTIME]");
         check("name=one/linux-x86_64/rustc1.95.0", "name=one/[OS]/[RUNTIME]");
         check("in use (os error 98)", "in use (os error [N])");
-        check("another process (pid 4711)", "another process (pid [N])");
+        check("another process (pid 4711)", "another process (pid [PID])");
         check("enr=enr:-IS4Q_x", "enr=enr:[RECORD]");
         check("key /tmp/run/a1/.tmpXy9/nodekey", "key [DIR]/nodekey");
         check("listener on port=4000", "listener on port=[PORT]");

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::UsageError;
 use crate::examples::chapter::Chapter;
-use crate::examples::{chapter_a, chapter_b, chapter_c};
+use crate::examples::{chapter_a, chapter_b, chapter_c, chapter_d};
 
 /// All chapters, in the order of the book; whole programs last.
 pub(crate) fn all() -> Vec<Chapter> {
     let mut chapters = chapter_a::chapters();
     chapters.extend(chapter_b::chapters());
     chapters.extend(chapter_c::chapters());
+    chapters.extend(chapter_d::chapters());
     chapters.push(WIKI_2015);
     chapters
 }

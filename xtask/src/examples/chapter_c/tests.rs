@@ -154,9 +154,9 @@ fn right_logs() -> [(&'static str, Vec<Value>); 4] {
 }
 
 fn c1() -> Vec<Value> {
-    let life = |message: &str| of_node(json!({"message": message, "node": "one"}));
+    let life = |message: &str| said(json!({"message": message, "node": "one"}));
     let socket = |message: &str| {
-        of_node(json!({"message": message, "node": "one", "url": "/nowhere/demo.ipc"}))
+        said(json!({"message": message, "node": "one", "url": "/nowhere/demo.ipc"}))
     };
     let refused = |message: &str, error: &str| said(json!({"message": message, "error": error}));
     vec![
@@ -256,13 +256,6 @@ fn c4() -> Vec<Value> {
         "message": "RPC error", "method": "foo_quit", "code": -32_000, "error": "unknown peer",
     }));
     lines.into_iter().map(said).collect()
-}
-
-/// What every line of a service node has.
-fn of_node(mut value: Value) -> Value {
-    value["level"] = json!("INFO");
-    value["target"] = json!("service_node::node");
-    value
 }
 
 fn change_all_urls(url: &'static str) -> Change {
