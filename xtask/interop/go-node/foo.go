@@ -59,6 +59,7 @@ type seat struct {
 
 // fooService is one object for all peers.
 type fooService struct {
+	server  *p2p.Server
 	mu      sync.Mutex
 	pongs   int
 	here    map[enode.ID]*seat // bound: one for each peer of the server
@@ -66,8 +67,8 @@ type fooService struct {
 	arrival chan struct{}      // closed, and replaced, when a peer comes
 }
 
-func newFooService() *fooService {
-	return &fooService{here: map[enode.ID]*seat{}, arrival: make(chan struct{})}
+func newFooService(server *p2p.Server) *fooService {
+	return &fooService{server: server, here: map[enode.ID]*seat{}, arrival: make(chan struct{})}
 }
 
 // Start has nothing to do: bodies come with their peers.
@@ -156,10 +157,14 @@ func (s *fooService) leave(id enode.ID, here *seat) {
 	}
 }
 
+func (s *fooService) isPeer(id enode.ID) bool {
+	return slices.ContainsFunc(s.server.Peers(), func(peer *p2p.Peer) bool { return peer.ID() == id })
+}
+
 // fooAPI is what callers may do. It is a type of its own, as go-ethereum offers every exported method of one.
 type fooAPI struct{ service *fooService }
 
-// Ping sends a ping. A peer that is not here yet has a moment to come.
+// Ping sends a ping. A peer of the server whose body has not begun yet has a moment to do so.
 func (api *fooAPI) Ping(ctx context.Context, id enode.ID) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -169,6 +174,9 @@ func (api *fooAPI) Ping(ctx context.Context, id enode.ID) error {
 		api.service.mu.Unlock()
 		if here != nil {
 			return here.give(ctx, ping)
+		}
+		if !api.service.isPeer(id) {
+			return errUnknownPeer
 		}
 		select {
 		case <-arrival:

@@ -69,7 +69,7 @@ func newNode(dataDir string) (*node.Node, error) {
 	if dataDir == "" {
 		return nil, fmt.Errorf("-datadir is missing")
 	}
-	modules := []string{"admin", "foo", "net", "web3"}
+	modules := []string{"admin", "foo", "web3"}
 	stack, err := node.New(&node.Config{
 		Name:    name,
 		Version: "1",
@@ -87,7 +87,7 @@ func newNode(dataDir string) (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	foo := newFooService()
+	foo := newFooService(stack.Server())
 	stack.RegisterProtocols(foo.protocols())
 	stack.RegisterAPIs(foo.apis())
 	stack.RegisterLifecycle(foo)
