@@ -76,11 +76,18 @@ pub(crate) struct Failure {
     pub(crate) reason: Option<DisconnectReason>,
     /// What it costs the other side.
     pub(crate) offence: Option<Offence>,
+    /// Whether nothing went wrong between the two: this node does not go on.
+    pub(crate) given_up: bool,
 }
 
 impl Failure {
     pub(crate) fn new(stage: DialStage, text: impl ToString) -> Self {
-        Self { stage, text: text.to_string(), reason: None, offence: None }
+        Self { stage, text: text.to_string(), reason: None, offence: None, given_up: false }
+    }
+
+    /// This node does not go on, whatever the other one does.
+    pub(crate) fn given_up(stage: DialStage, text: impl ToString) -> Self {
+        Self { given_up: true, ..Self::new(stage, text) }
     }
 
     /// A refusal that was said in so many words.
@@ -100,12 +107,13 @@ impl Connection {
     pub(crate) fn run(self, link: Link) -> impl Future<Output = Result<(), Failure>> + Send {
         let run = AssertUnwindSafe(self.set_up_and_run(link)).catch_unwind();
         run.map(|ended| {
-            ended.unwrap_or_else(|_| Err(Failure::new(DialStage::Handshake, "panicked")))
+            ended.unwrap_or_else(|_| Err(Failure::given_up(DialStage::Handshake, "panicked")))
         })
     }
 
     async fn set_up_and_run(self, link: Link) -> Result<(), Failure> {
         let (local, remote) = (link.local, link.remote);
+        let link = self.shared.config.watch.meter(link);
         // Boxed are the parts of a connection's life, so that each takes memory while it lasts and
         // none is there twice. An idle connection is mostly such futures.
         let set_up = Box::pin(async {
@@ -116,7 +124,7 @@ impl Connection {
         let (peer, session) = tokio::select! {
             biased;
             () = self.cancel.cancelled() => {
-                return Err(Failure::new(DialStage::Handshake, "closed by this node"));
+                return Err(Failure::given_up(DialStage::Handshake, "closed by this node"));
             }
             session = set_up => session?,
         };
@@ -181,6 +189,7 @@ impl Connection {
             scratch: shared.scratch.clone(),
             tap: self.tap(id),
             message_events: shared.config.message_events.then(|| Arc::clone(&shared.events)),
+            watch: shared.config.watch.clone(),
             shutdown: shared.shutdown.clone(),
             tracker: shared.tasks.inner.clone(),
         })

@@ -131,6 +131,7 @@ mod listen;
 mod local_node;
 mod nat;
 mod net_restrict;
+mod observer;
 mod panic_counter;
 mod peer;
 mod peer_set;
@@ -169,6 +170,7 @@ pub use crate::{
     info::{NetworkInfo, NodeInfo, PeerInfo, Ports},
     nat::{ExternalIp, Nat, NatError, NoNat, parse_nat},
     net_restrict::{Cidr, CidrError, NetList},
+    observer::{Direction, MessageSeen, Observer, QueueKind, SetUpFailure, Side},
     peer::{Peer, PeerStats},
     protocol::{PeerInfoState, Protocol, ProtocolError, protocol_fn},
     reason::DisconnectReason,

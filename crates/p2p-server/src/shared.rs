@@ -294,6 +294,7 @@ impl Shared {
         );
         self.dial_events.emit_all(core.dial.take_events());
         drop(core);
+        self.config.watch.tell(|observer| observer.peer_added(peer.direction()));
         self.wake.notify_one();
         admission
     }
@@ -337,6 +338,7 @@ impl Shared {
         }
         self.dial_events.emit_all(core.dial.take_events());
         drop(core);
+        self.tell_dropped(peer, end);
         self.changed.notify_waiters();
         self.wake.notify_one();
     }
@@ -345,6 +347,11 @@ impl Shared {
     /// others wait for it; if the first is cancelled, the next takes over.
     pub(crate) async fn ended(&self) {
         self.stopped.get_or_init(|| self.wind_up()).await;
+    }
+
+    fn tell_dropped(&self, peer: &Peer, end: &End) {
+        let (direction, reason, by) = (peer.direction(), end.reason(), end.by());
+        self.config.watch.tell(|observer| observer.peer_dropped(direction, reason, by));
     }
 
     /// Waits for the tasks, aborts those that take too long, and ends every stream of events.
@@ -362,13 +369,15 @@ impl Shared {
     /// After the tasks are gone: nobody is left, whatever happened to the tasks.
     fn forget_all_peers(&self) {
         let mut core = self.core();
-        for (id, peer) in std::mem::take(&mut core.handles) {
+        let left = std::mem::take(&mut core.handles);
+        for (&id, peer) in &left {
             let (local, remote) = (peer.local_addr(), peer.remote_addr());
             let error = End::Stopping.to_string();
             self.events.emit(&PeerEvent::Dropped { peer: id, error, local, remote });
         }
         core.peers.clear();
         drop(core);
+        left.values().for_each(|peer| self.tell_dropped(peer, &End::Stopping));
         self.changed.notify_waiters();
     }
 

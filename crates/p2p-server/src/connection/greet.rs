@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{AnyReader, AnyWriter, Connection, Failure, Origin, close_writing};
 use crate::{
-    DialStage, DisconnectReason, TapKind,
+    DialStage, Direction, DisconnectReason, TapKind,
     base::{self, AwaitHello, FirstMessageError, Hello},
     reputation::Offence,
     session::{Linger, Running, TapOf},
@@ -34,19 +34,23 @@ pub(super) struct Greeted {
 impl Connection {
     /// Handshake and hellos, within ten seconds in all (L-02).
     pub(super) async fn greet(&self, link: Link) -> Result<Greeted, Failure> {
-        let deadline = Instant::now() + self.shared.config.handshake_timeout;
+        let began = Instant::now();
+        let deadline = began + self.shared.config.handshake_timeout;
         let remote = link.remote.ip();
         let handshake = self.handshake(link, deadline.min(Instant::now() + HANDSHAKE));
         let handshaken = tokio::select! {
             biased;
             () = self.shared.intake.cancelled() => {
-                return Err(Failure::new(DialStage::Handshake, "closed by this node"));
+                return Err(Failure::given_up(DialStage::Handshake, "closed by this node"));
             }
             handshaken = handshake => handshaken?,
         };
-        timeout_at(deadline, self.exchange_hellos(handshaken, remote))
+        let greeted = timeout_at(deadline, self.exchange_hellos(handshaken, remote))
             .await
-            .unwrap_or_else(|_| Err(timed_out(DialStage::Hello)))
+            .unwrap_or_else(|_| Err(timed_out(DialStage::Hello)))?;
+        let direction = Direction::of_peer(self.inbound());
+        self.shared.config.watch.tell(|observer| observer.handshake(direction, began.elapsed()));
+        Ok(greeted)
     }
 
     async fn handshake(

@@ -20,6 +20,7 @@ use crate::{
     Module,
     access::{Entrance, Hosts, MethodFilter, Modules, PathPrefix},
     api::{Access, Api},
+    observer::Watch,
     scan::ScanLimits,
     session::SessionLimits,
     tap::Tap,
@@ -54,6 +55,7 @@ pub(super) struct Offer<'a> {
     /// Subscriptions of the whole server.
     pub(super) subscribed: &'a Arc<AtomicUsize>,
     pub(super) tap: Option<&'a Tap>,
+    pub(super) watch: &'a Watch,
 }
 
 impl Listeners {
@@ -206,6 +208,7 @@ impl Offer<'_> {
     pub(super) fn reached(&self, access: &Access) -> Arc<Api> {
         let mut api = Api::new(self.modules, access, Arc::clone(self.subscribed));
         api.tap = self.tap.cloned();
+        api.watch = self.watch.clone();
         Arc::new(api)
     }
 }

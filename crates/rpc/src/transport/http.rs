@@ -39,6 +39,7 @@ use crate::{
     HttpTimeouts, StartError,
     access::{Hosts, JwtSecret, Origins, PathPrefix},
     api::Api,
+    observer::Watch,
     scan::ScanLimits,
     session::SessionLimits,
 };
@@ -53,6 +54,14 @@ pub(crate) struct Endpoint {
     pub(crate) timeouts: HttpTimeouts,
     /// How many connections are served at a time, WebSockets apart.
     pub(crate) connections: usize,
+}
+
+impl Endpoint {
+    /// Who is told what happens here.
+    fn watch(&self) -> Option<&Watch> {
+        let of_http = self.http.as_ref().map(|http| &http.api.watch);
+        of_http.or_else(|| self.ws.as_ref().map(|ws| &ws.api.watch))
+    }
 }
 
 #[derive(Debug)]
