@@ -101,19 +101,17 @@ impl Net {
     /// A server on a host of its own, ready to be configured further: it has a key and a seed from
     /// the network's, listens on port 30303 and takes 50 peers.
     pub fn server(&self, name: &str) -> ServerBuilder {
-        let (key, seed, host) = {
-            let mut state = self.lock();
-            state.hosts += 1;
-            let host = IpAddr::V4(Ipv4Addr::from_bits(FIRST_HOST + state.hosts));
-            (SecretKey::generate(&mut state.rng), state.rng.next_u64(), host)
-        };
-        Server::builder(key)
-            .name(name)
-            .listen_on(SocketAddr::new(host, 30303))
-            .max_peers(50)
-            .insecure_seed(seed)
-            .record_seq(1)
-            .transport(self.transport(host))
+        let host = self.host();
+        host.place(Server::builder(host.key().clone()).name(name).max_peers(50))
+    }
+
+    /// A place for one more server, for those who build it themselves, perhaps more than once.
+    pub fn host(&self) -> NetHost {
+        let mut state = self.lock();
+        state.hosts += 1;
+        let ip = IpAddr::V4(Ipv4Addr::from_bits(FIRST_HOST + state.hosts));
+        let (key, seed) = (SecretKey::generate(&mut state.rng), state.rng.next_u64());
+        NetHost { net: self.clone(), ip, key, seed }
     }
 
     /// The network as seen from `host`, for a server or a bare connection that is built by hand.
@@ -230,6 +228,38 @@ impl State {
 impl fmt::Debug for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Net").field("hosts", &self.lock().hosts).finish_non_exhaustive()
+    }
+}
+
+/// A host of the network that waits for its server: an address, and a key and a seed from the
+/// network's.
+#[derive(Debug, Clone)]
+pub struct NetHost {
+    net: Net,
+    ip: IpAddr,
+    key: SecretKey,
+    seed: u64,
+}
+
+impl NetHost {
+    /// The key that was drawn for this host.
+    pub fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// Where its server will listen: port 30303.
+    pub fn addr(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, 30303)
+    }
+
+    /// Puts a server on this host: it listens at its address, dials over the network, and draws from
+    /// its seed.
+    pub fn place(&self, builder: ServerBuilder) -> ServerBuilder {
+        builder
+            .listen_on(self.addr())
+            .insecure_seed(self.seed)
+            .record_seq(1)
+            .transport(self.net.transport(self.ip))
     }
 }
 

@@ -42,7 +42,7 @@ impl ServiceContext {
     pub fn service<T: Service>(&self) -> Result<Arc<T>, UnknownService> {
         let found = self.services.get(&TypeId::of::<T>()).map(Arc::clone);
         let typed = found.and_then(|service| service.downcast::<T>().ok());
-        typed.ok_or(UnknownService { name: type_name::<T>() })
+        typed.ok_or_else(|| UnknownService { name: type_name::<T>() })
     }
 
     /// The node's name.

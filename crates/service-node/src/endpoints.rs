@@ -92,9 +92,9 @@ impl Endpoints {
         let ws = self.ws_addr().map(|addr| format!("ws://{addr}"));
         let auth = self.auth_addr().map(|addr| format!("http://{addr}"));
         let doors = [(ipc, &IPC), (http, &HTTP), (ws, &WS), (auth, &AUTH)];
-        let doors = doors.into_iter().filter_map(|(url, [opened, closed])| {
-            Some(Door { url: url?, opened: *opened, closed: *closed })
-        });
+        let doors = doors
+            .into_iter()
+            .filter_map(|(url, [opened, closed])| Some(Door { url: url?, opened, closed }));
         doors.collect()
     }
 

@@ -83,6 +83,10 @@
 //!
 //! Everything a peer or caller sends is limited by `p2p-server` and `rpc`.
 //!
+//! # Features
+//!
+//! * `sim` (off by default): `sim`, many nodes in one process, over a network in memory or loopback.
+//!
 //! # Not here
 //!
 //! Discovery, accounts and keys other than the node's, databases (a service gets a directory), starting and
@@ -97,6 +101,8 @@ mod limits;
 mod node;
 mod service;
 mod signals;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod stack;
 
 pub use crate::{

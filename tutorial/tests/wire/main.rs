@@ -17,7 +17,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use alloy_rlp::{RlpDecodable, RlpEncodable};
 use enode::SecretKey;
+use p2p_server::protocols::Spec;
+use p2p_server::{MsgChannel, message_set};
 use serde_json::Value;
 
 use crate::frames::shortened;
@@ -162,6 +165,40 @@ fn pings_and_pongs(lines: &[Value]) -> String {
         anchored(name, &frames::payload(&bytes, &["pong", "created"]))
     };
     sent("ping", "one", "c280c0") + &sent("pong", "two", "c201c0")
+}
+
+#[tokio::test]
+async fn d1_shows_a_typed_message_in_two_forms_and_three_that_are_none() {
+    message_set! {
+        enum Foo {
+            Msg(FooMsg) = 0,
+        }
+    }
+    let (typed, mut plain) = MsgChannel::pair();
+    let typed = Spec::<Foo>::new("fooping", 42).wrapped(true).over(typed);
+    typed.send(FooMsg { v: 42 }).await.unwrap();
+    let message = plain.recv().await.unwrap();
+    let wrapped = frames::payload(&message.payload, &["context", "payload"]);
+
+    let pieces = [
+        "foo_one_1",
+        "foo_three_1_2",
+        "disconnect_two_2",
+        "foo_four_1_3",
+        "foo_five_1_4",
+        "disconnect_two_4",
+    ];
+
+    let lines = run(env!("CARGO_BIN_EXE_d1_protocols"));
+
+    let text = frames::pieces(&lines, &pieces, &["V"]);
+    compare("d1_protocols", &(text + &anchored("wrapped", &wrapped)));
+}
+
+/// What the nodes of D1 say.
+#[derive(RlpEncodable, RlpDecodable)]
+struct FooMsg {
+    v: u64,
 }
 
 /// Compares with the file in the book, or writes it.
