@@ -9,7 +9,7 @@ use clap::Args;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Test against foreign peers: geth, js, geth-rpc (package xtask/interop)
+/// Test against foreign peers: geth, js, geth-rpc, geth-node (package xtask/interop)
 #[derive(Args)]
 #[command(after_help = HELP)]
 pub(crate) struct Arguments {
@@ -40,4 +40,5 @@ Examples:
   cargo xtask interop           what is present; says what it skips and why
   cargo xtask interop geth      fails if go-ethereum cannot be had
   cargo xtask interop geth-rpc  JSON-RPC: go-ethereum's clients, servers and console
+  cargo xtask interop geth-node whole nodes: chapter C4 against go-ethereum's container
   cargo xtask interop geth js   both";

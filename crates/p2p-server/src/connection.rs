@@ -48,7 +48,8 @@ pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
     pub(crate) conn: ConnId,
     pub(crate) origin: Origin,
-    /// Ends the set-up at once: an evicted connection, or a server that stops.
+    /// Ends the set-up at once: an evicted connection, or a server that stops. One that is suspended
+    /// takes the time to say so.
     pub(crate) cancel: CancellationToken,
 }
 
@@ -59,6 +60,9 @@ pub(crate) enum Origin {
     Accepted,
     /// We did, to reach this node.
     Dialed(DialTask),
+    /// The other one, in a test that takes it for the holder of this key without a handshake.
+    #[cfg(feature = "test-utils")]
+    Introduced(enode::PublicKey),
 }
 
 /// Why a connection did not become a peer.
@@ -136,7 +140,7 @@ impl Connection {
     }
 
     fn inbound(&self) -> bool {
-        matches!(self.origin, Origin::Accepted)
+        !matches!(self.origin, Origin::Dialed(_))
     }
 
     fn tap(&self, peer: NodeId) -> Option<TapOf> {
@@ -162,6 +166,7 @@ impl Connection {
                     let waiting = Waiting::register(&self.shared, self.conn, id);
                     tokio::select! {
                         biased;
+                        () = self.shared.intake.cancelled() => {}
                         () = waiting.other_ended.notified() => {}
                         gone = hear(&mut greeted.reader, &mut first_frame) => return Err(gone),
                         () = sleep_until(until.into()) => {
@@ -186,6 +191,7 @@ impl Connection {
             message_events: shared.config.message_events.then(|| Arc::clone(&shared.events)),
             watch: shared.config.watch.clone(),
             shutdown: shared.shutdown.clone(),
+            tracker: shared.tasks.inner.clone(),
         })
     }
 
@@ -194,8 +200,8 @@ impl Connection {
         let mut capabilities = greeted.hello.capabilities.clone();
         capabilities.sort();
         let enode = match &self.origin {
-            Origin::Accepted => Enode::new(key, remote.ip(), remote.port(), remote.port()),
             Origin::Dialed(task) => task.node.clone(),
+            _ => Enode::new(key, remote.ip(), remote.port(), remote.port()),
         };
         let core = self.shared.core();
         Peer::new(NewPeer {

@@ -104,7 +104,7 @@ async fn dial(shared: Arc<Shared>, task: DialTask) {
     let attempt = AssertUnwindSafe(connect(&shared, task)).catch_unwind();
     let result = tokio::select! {
         biased;
-        () = shared.intake.cancelled() => Err(Failure::given_up(DialStage::Connect, "server stopped")),
+        () = shared.intake.cancelled() => Err(Failure::given_up(DialStage::Connect, "closed by this node")),
         link = attempt => {
             link.unwrap_or_else(|_| Err(Failure::new(DialStage::Connect, "transport panicked")))
         }
@@ -134,7 +134,7 @@ async fn connect(
         shared: Arc::clone(shared),
         conn: shared.next_conn(),
         origin: Origin::Dialed(task),
-        cancel: shared.intake.child_token(),
+        cancel: shared.shutdown.child_token(),
     };
     Ok((connection, link, addr))
 }

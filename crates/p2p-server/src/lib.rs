@@ -64,6 +64,9 @@
 //!                                        bind().await ─▶ has its address ─▶ open() ─▶ running
 //! ```
 //!
+//! Two more ways end it: [`Server::shut_down`] does not wait, and [`Server::abort`] takes no time and tells
+//! nobody. A protocol may hold a handle of its own server; the server lets go of its protocols at the end.
+//!
 //! # What it promises upward
 //!
 //! * One `Added` and one `Dropped` for each peer, in this order, around everything its protocols do;

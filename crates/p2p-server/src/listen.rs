@@ -31,7 +31,7 @@ pub(crate) async fn accept_all(shared: Arc<Shared>, mut listener: Box<dyn Listen
         };
         let error = match accepted {
             Ok(link) => {
-                admit(&shared, link);
+                admit(&shared, link, Origin::Accepted);
                 continue;
             }
             Err(error) => error,
@@ -55,9 +55,9 @@ pub(crate) async fn accept_all(shared: Arc<Shared>, mut listener: Box<dyn Listen
 }
 
 /// Decides on a connection by its address alone and starts its handshake.
-fn admit(shared: &Arc<Shared>, link: Link) {
+pub(crate) fn admit(shared: &Arc<Shared>, link: Link, origin: Origin) {
     let conn = shared.next_conn();
-    let cancel = shared.intake.child_token();
+    let cancel = shared.shutdown.child_token();
     shared.config.watch.tell(|observer| observer.accepted());
     if let Err(reason) = check_in(shared, &link, conn.0, &cancel) {
         tracing::debug!(addr = %link.remote, reason, "connection refused");
@@ -69,7 +69,6 @@ fn admit(shared: &Arc<Shared>, link: Link) {
     let task = async move {
         let shared = shared_by_task;
         let remote = link.remote;
-        let origin = Origin::Accepted;
         let connection = Connection { shared: Arc::clone(&shared), conn, origin, cancel };
         let result = connection.run(link).await;
         if let Err(failure) = &result {

@@ -37,7 +37,7 @@ use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep, sleep_until, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 pub(crate) use self::{end::End, writer::Close};
@@ -73,6 +73,8 @@ pub(crate) struct Session<R, W> {
     pub(crate) message_events: Option<Arc<EventHub>>,
     pub(crate) watch: Watch,
     pub(crate) shutdown: CancellationToken,
+    /// Knows of every task of every session.
+    pub(crate) tracker: TaskTracker,
 }
 
 /// A protocol that runs on a connection.
@@ -189,14 +191,14 @@ where
             turn: 0,
             batch: vec![0; protocols.len()],
         };
-        set.spawn(
-            async move {
-                let end = reader.run().await;
-                TaskEnd::Reader(Box::new(reader.reader), end)
-            }
-            .in_current_span(),
-        );
-        set.spawn(async move { TaskEnd::Writer(writer.run().await) }.in_current_span());
+        let tracker = self.tracker;
+        let reader = async move {
+            let end = reader.run().await;
+            TaskEnd::Reader(Box::new(reader.reader), end)
+        };
+        let writer = async move { TaskEnd::Writer(writer.run().await) };
+        set.spawn(tracker.track_future(reader.in_current_span()));
+        set.spawn(tracker.track_future(writer.in_current_span()));
 
         for (index, running) in protocols.iter().enumerate() {
             let (outgoing, incoming) = (Arc::clone(&outbox.lanes[index].0), inbound[index].clone());
@@ -206,7 +208,7 @@ where
             let (protocol, peer) = (Arc::clone(&running.protocol), self.peer.clone());
             let span = tracing::debug_span!("proto", cap = %running.capability);
             let body = async move { TaskEnd::Body(protocol.run(peer, messages).await) };
-            let handle = set.spawn(body.instrument(span));
+            let handle = set.spawn(tracker.track_future(body.instrument(span)));
             bodies.push((handle.id(), running.capability.clone()));
         }
         let panicked = Vec::new();

@@ -25,6 +25,7 @@
 //! }
 //! ```
 
+mod introduced;
 mod wire;
 
 use std::{
@@ -43,6 +44,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+pub(crate) use self::introduced::introduced;
+pub use self::introduced::introduced_keys;
 use self::wire::{Wire, WireReader, WireWriter};
 use crate::{AddPeerError, Link, Listener, Server, ServerBuilder, Transport};
 
@@ -56,6 +59,7 @@ struct State {
     next_port: u16,
     latency: Duration,
     jitter: Duration,
+    buffer: usize,
     // bound: one per pair of hosts that the test names
     pair_latency: BTreeMap<Pair, Duration>,
     // bound: one per pair of hosts that the test names
@@ -91,6 +95,7 @@ impl Net {
             next_port: FIRST_SOURCE_PORT,
             latency: Duration::ZERO,
             jitter: Duration::ZERO,
+            buffer: BUFFER,
             pair_latency,
             faults,
             listeners,
@@ -128,6 +133,12 @@ impl Net {
     /// one direction stay in order.
     pub fn set_jitter(&self, jitter: Duration) {
         self.lock().jitter = jitter;
+    }
+
+    /// How many bytes of a connection made from now on may be on their way, in each direction; then the
+    /// writer waits. Default: 262,144, about what a socket buffers. At least one.
+    pub fn set_buffer(&self, bytes: usize) {
+        self.lock().buffer = bytes.max(1);
     }
 
     /// How long bytes travel between these two.
@@ -313,8 +324,9 @@ impl Transport for Host {
 
 impl Host {
     fn link(&self, addr: SocketAddr, pair: Pair) -> (Link, Link) {
-        let (there, back) = (Arc::new(Wire::default()), Arc::new(Wire::default()));
         let mut state = self.net.lock();
+        let buffer = state.buffer;
+        let (there, back) = (Arc::new(Wire::new(buffer)), Arc::new(Wire::new(buffer)));
         state.wires.retain(|(_, wire)| wire.strong_count() > 0);
         for wire in [&there, &back] {
             state.wires.push((pair, Arc::downgrade(wire)));
@@ -386,6 +398,8 @@ pub struct NotReached {
     pub after: Duration,
 }
 
+/// What a connection holds in one direction, in bytes.
+const BUFFER: usize = 256 << 10;
 /// Hosts are 10.0.0.1 and up.
 const FIRST_HOST: u32 = 0x0a00_0000;
 /// Where the source ports of dialed connections begin.

@@ -83,9 +83,15 @@
 //!
 //! Everything a peer or caller sends is limited by `p2p-server` and `rpc`.
 //!
+//! # Modules
+//!
+//! Core modules (no I/O): `error`, `logs::fields`, `logs::format`, `sim::shape`, `sim::snapshot`. The others
+//! start, stop and wait.
+//!
 //! # Features
 //!
-//! * `metrics` (on): the module `metrics`, Prometheus metrics of the node and its services, over HTTP.
+//! * `logs` (on by default): `logs`, go-ethereum's look for the log of a program.
+//! * `metrics` (on by default): `metrics`, what a node counts, for Prometheus over HTTP.
 //! * `sim` (off by default): `sim`, many nodes in one process, over a network in memory or loopback.
 //!
 //! # Not here
@@ -99,6 +105,8 @@ mod data_dir;
 mod endpoints;
 mod error;
 mod limits;
+#[cfg(feature = "logs")]
+pub mod logs;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(not(feature = "metrics"))]

@@ -257,7 +257,7 @@ mod tests {
     use crate::program::Kind;
 
     fn shell(script: &str) -> Program {
-        Program { kind: Kind::Js, command: vec!["sh".into(), "-c".into(), script.into()] }
+        Program::new(Kind::Js, vec!["sh".into(), "-c".into(), script.into()])
     }
 
     #[tokio::test]

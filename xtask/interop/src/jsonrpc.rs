@@ -17,49 +17,16 @@ mod service;
 mod they_call;
 mod we_call;
 
-use std::{fmt, time::Duration};
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 use futures_util::future::BoxFuture;
-use tokio::time::timeout;
 
+pub(crate) use self::{answer::Answer, caller::Caller};
 use crate::{
     foreign::ForeignPeer,
     program::{Kind, Program},
     scenario::{Dialer, Run},
+    transport::{Transport, over_each},
 };
-
-/// A way to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
-    Ipc,
-    Http,
-    Ws,
-}
-
-impl Transport {
-    const ALL: &[Self] = &[Self::Ipc, Self::Http, Self::Ws];
-    /// Those on which the server can speak first.
-    const BOTH_WAYS: &[Self] = &[Self::Ipc, Self::Ws];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Ipc => "ipc",
-            Self::Http => "http",
-            Self::Ws => "ws",
-        }
-    }
-
-    fn is_both_ways(self) -> bool {
-        Self::BOTH_WAYS.contains(&self)
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// What one run of a scenario is given.
 #[derive(Debug, Clone)]
@@ -169,36 +136,10 @@ impl Scenario {
         self.only.map_or(kind != Kind::GethConsole, |only| only == kind)
     }
 
-    /// Runs it over every transport, whatever becomes of the others.
-    async fn over_each(&self, program: Program) -> Result<String> {
-        let (mut passed, mut failed) = (Vec::new(), Vec::new());
-        for over in self.over {
-            let run = (self.run)(Setting { program: program.clone(), over: *over });
-            match timeout(LIMIT, run).await {
-                Ok(Ok(remark)) => passed.push((*over, remark)),
-                Ok(Err(error)) => failed.push(format!("over {over}: {error:#}")),
-                Err(_) => {
-                    failed.push(format!("over {over}: not finished within {} s", LIMIT.as_secs()));
-                }
-            }
-        }
-        if failed.is_empty() {
-            return Ok(remark(&passed));
-        }
-        bail!("{}", failed.join("\n"))
+    /// Runs it over every transport.
+    async fn run_over_each(&self, program: Program) -> Result<String> {
+        over_each(self.over, |over| (self.run)(Setting { program: program.clone(), over })).await
     }
-}
-
-/// The transports that carried a scenario, each remark after those that it is about.
-fn remark(passed: &[(Transport, String)]) -> String {
-    let groups = passed.chunk_by(|(_, one), (_, other)| one == other).map(|group| {
-        let names: Vec<_> = group.iter().map(|(over, _)| over.name()).collect();
-        match group.first() {
-            Some((_, remark)) if !remark.is_empty() => format!("{}: {remark}", names.join(", ")),
-            _ => names.join(", "),
-        }
-    });
-    groups.collect::<Vec<_>>().join("; ")
 }
 
 /// How many scenarios there are for a peer.
@@ -210,7 +151,7 @@ pub(crate) fn count(kind: Kind) -> usize {
 pub(crate) fn runs(program: &Program) -> Vec<Run> {
     let scenarios = SCENARIOS.iter().filter(|scenario| scenario.applies_to(program.kind));
     let run = |scenario: &'static Scenario| {
-        let work = Box::pin(scenario.over_each(program.clone()));
+        let work = Box::pin(scenario.run_over_each(program.clone()));
         Run { name: scenario.name, dialer: scenario.caller, slow: false, work }
     };
     scenarios.map(run).collect()
@@ -228,9 +169,6 @@ pub(crate) async fn versions(program: &Program) -> Result<String> {
     }
 }
 
-/// For one scenario over one transport, on a machine that is busy with other things.
-const LIMIT: Duration = Duration::from_secs(20);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,35 +184,5 @@ mod tests {
         assert!(!names(Kind::GethConsole).contains(&"a batch"));
         assert!(!names(Kind::GethRpc).contains(&"admin.nodeInfo"));
         assert!(names(Kind::GethRpcOld).contains(&"a batch"));
-    }
-
-    #[tokio::test]
-    async fn what_fails_names_its_transport_and_the_others_still_run() {
-        let scenario = Scenario::they("some", |setting| {
-            Box::pin(async move {
-                match setting.over {
-                    Transport::Http => bail!("expected 1, got 2"),
-                    _ => Ok(String::new()),
-                }
-            })
-        });
-        let program = Program { kind: Kind::GethRpc, command: Vec::new() };
-
-        let error = scenario.over_each(program.clone()).await.unwrap_err();
-        let two_ways = scenario.over(Transport::BOTH_WAYS).over_each(program).await.unwrap();
-
-        assert_eq!(error.to_string(), "over http: expected 1, got 2");
-        assert_eq!(two_ways, "ipc, ws");
-    }
-
-    #[test]
-    fn a_remark_stands_after_the_transports_that_it_is_about() {
-        let passed = |ipc: &str, http: &str| {
-            remark(&[(Transport::Ipc, ipc.to_owned()), (Transport::Http, http.to_owned())])
-        };
-
-        assert_eq!(passed("", ""), "ipc, http");
-        assert_eq!(passed("", "refused"), "ipc; http: refused");
-        assert_eq!(passed("no data", "no data"), "ipc, http: no data");
     }
 }

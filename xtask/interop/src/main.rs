@@ -1,4 +1,4 @@
-//! `cargo xtask interop [geth] [js] [geth-rpc]`: our servers and clients against other people's.
+//! `cargo xtask interop [geth] [js] [geth-rpc] [geth-node]`: our servers and clients against other people's.
 //!
 //! Our own tests prove that two of ours understand each other. This proves that we understand the
 //! network: each foreign implementation is built as it is released, wrapped in a small program of
@@ -7,10 +7,11 @@
 //! ```text
 //!   main ─▶ program  finds and builds the foreign peers, or says what is missing
 //!        ─▶ scenario runs the list: who dials, what happens, what each side must report
-//!             ├─ ours     our p2p-server, with the test protocol foo/42
-//!             ├─ bare     one rlpx connection of ours, where a server is too well-behaved
-//!             ├─ jsonrpc  our JSON-RPC server and client, and what is done with them
-//!             └─ foreign  the other implementation as a child process, JSON lines both ways
+//!             ├─ ours       our p2p-server, with the test protocol foo/42
+//!             ├─ bare       one rlpx connection of ours, where a server is too well-behaved
+//!             ├─ jsonrpc    our JSON-RPC server and client, and what is done with them
+//!             ├─ container  our node with a service, and what is done with it
+//!             └─ foreign    the other implementation as a child process, JSON lines both ways
 //!        ─▶ report   the table, the closing line, the page of the book
 //! ```
 //!
@@ -23,6 +24,7 @@ use anyhow::{Result, ensure};
 use clap::Parser as _;
 
 mod bare;
+mod container;
 mod foo;
 mod foreign;
 mod jsonrpc;
@@ -30,6 +32,7 @@ mod ours;
 mod program;
 mod report;
 mod scenario;
+mod transport;
 
 use program::{Absence, Kind};
 use report::{Report, Section};

@@ -37,12 +37,25 @@ pub(crate) enum Kind {
     /// The program `geth`, for its console; goes with `geth-rpc`.
     #[value(skip)]
     GethConsole,
+    /// A whole node: go-ethereum's container with a service of ours, driven by RPC.
+    GethNode,
+}
+
+/// Which list of scenarios a peer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Suite {
+    /// Two p2p servers.
+    P2p,
+    /// RPC clients and servers.
+    Rpc,
+    /// Two nodes, each with a p2p server and RPC.
+    Node,
 }
 
 impl Kind {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Geth, Self::Js, Self::GethRpc, Self::GethRpcOld, Self::GethConsole];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Geth, Self::Js, Self::GethRpc, Self::GethRpcOld, Self::GethConsole, Self::GethNode];
 
     /// Under which of the names that a user may type it is run.
     pub(crate) fn asked_for_as(self) -> Self {
@@ -55,16 +68,20 @@ impl Kind {
     /// Whose work it is.
     pub(crate) fn implementation(self) -> Implementation {
         match self {
-            Self::Geth | Self::GethRpc | Self::GethRpcOld | Self::GethConsole => {
+            Self::Js => Implementation::Js,
+            Self::Geth | Self::GethRpc | Self::GethRpcOld | Self::GethConsole | Self::GethNode => {
                 Implementation::Geth
             }
-            Self::Js => Implementation::Js,
         }
     }
 
-    /// Whether it speaks JSON-RPC, and not devp2p.
-    pub(crate) fn is_about_rpc(self) -> bool {
-        self.asked_for_as() == Self::GethRpc
+    /// What is done with it.
+    pub(crate) fn suite(self) -> Suite {
+        match self {
+            Self::Geth | Self::Js => Suite::P2p,
+            Self::GethRpc | Self::GethRpcOld | Self::GethConsole => Suite::Rpc,
+            Self::GethNode => Suite::Node,
+        }
     }
 
     /// Gets the peer program ready to run, or says what is missing for it. Who named it has more
@@ -83,6 +100,7 @@ impl Kind {
                 let limit = if named { BUILD } else { CONSOLE };
                 go::Unit::CONSOLE.prepare(self, limit).await
             }
+            Self::GethNode => prepare_node(self).await,
         }
     }
 }
@@ -95,6 +113,7 @@ impl fmt::Display for Kind {
             Self::GethRpc => "geth-rpc",
             Self::GethRpcOld => "geth-rpc, older release",
             Self::GethConsole => "geth-rpc, console",
+            Self::GethNode => "geth-node",
         })
     }
 }
@@ -115,11 +134,30 @@ pub(crate) struct Program {
     pub(crate) kind: Kind,
     /// Executable and first arguments.
     pub(crate) command: Vec<PathBuf>,
+    /// The client that goes with it, where ours is to be called by one of theirs.
+    pub(crate) client: Option<Box<Self>>,
+}
+
+impl Program {
+    /// A program alone.
+    pub(crate) fn new(kind: Kind, command: Vec<PathBuf>) -> Self {
+        Self { kind, command, client: None }
+    }
 }
 
 /// Why a peer cannot be run on this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Absence(pub(crate) String);
+
+/// The node, and the RPC client that drives ours.
+async fn prepare_node(kind: Kind) -> Result<Result<Program, Absence>> {
+    let client = match go::Unit::RPC.prepare(Kind::GethRpc, BUILD).await? {
+        Ok(client) => client,
+        Err(absence) => return Ok(Err(absence)),
+    };
+    let node = go::Unit::NODE.prepare(kind, BUILD).await?;
+    Ok(node.map(|node| Program { client: Some(Box::new(client)), ..node }))
+}
 
 async fn prepare_js() -> Result<Result<Program, Absence>> {
     let Ok(node) = run(Command::new("node").arg("--version"), QUERY).await else {
@@ -138,7 +176,7 @@ async fn prepare_js() -> Result<Result<Program, Absence>> {
     if let Err(why) = install_packages(&home).await? {
         return Ok(Err(why));
     }
-    Ok(Ok(Program { kind: Kind::Js, command: vec!["node".into(), home.join("peer.mjs")] }))
+    Ok(Ok(Program::new(Kind::Js, vec!["node".into(), home.join("peer.mjs")])))
 }
 
 fn node_is_new_enough(version: &str) -> bool {

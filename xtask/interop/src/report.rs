@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use anyhow::{Context as _, Result};
 
 use crate::{
-    program::{Absence, Kind, workspace},
+    program::{Absence, Kind, Suite, workspace},
     scenario::Dialer,
 };
 
@@ -169,7 +169,7 @@ pub(crate) fn print_versions(kind: Kind, versions: &str) {
 
 /// Which of two sides it is that the table tells apart.
 fn heading(kind: Kind) -> &'static str {
-    if kind.is_about_rpc() { "who calls" } else { "who dials" }
+    if kind.suite() == Suite::Rpc { "who calls" } else { "who dials" }
 }
 
 /// Prints the line of a scenario that has just ended.

@@ -13,9 +13,10 @@ use futures_util::future::BoxFuture;
 use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
+    container,
     foreign::ForeignPeer,
     jsonrpc,
-    program::{Kind, Program},
+    program::{Kind, Program, Suite},
     report::{Outcome, Section, print_outcome, print_versions},
 };
 
@@ -141,11 +142,14 @@ impl Run {
 
 /// How many scenarios there are for a peer.
 pub(crate) fn count(kind: Kind) -> usize {
-    if kind.is_about_rpc() {
-        return jsonrpc::count(kind);
+    match kind.suite() {
+        Suite::Rpc => jsonrpc::count(kind),
+        Suite::Node => container::count(),
+        Suite::P2p => {
+            let of_this_kind = SCENARIOS.iter().filter(|scenario| scenario.applies_to(kind));
+            of_this_kind.map(|scenario| scenario.dialers.len()).sum()
+        }
     }
-    let of_this_kind = SCENARIOS.iter().filter(|scenario| scenario.applies_to(kind));
-    of_this_kind.map(|scenario| scenario.dialers.len()).sum()
 }
 
 /// Runs all scenarios whose name contains `only`.
@@ -155,11 +159,13 @@ pub(crate) fn count(kind: Kind) -> usize {
 /// When the program does not even say its version. A scenario that fails is in the section.
 pub(crate) async fn run_all(program: &Program, only: Option<&str>) -> Result<Section> {
     let kind = program.kind;
-    let (versions, runs) = if kind.is_about_rpc() {
-        (jsonrpc::versions(program).await?, jsonrpc::runs(program))
-    } else {
-        let peer = ForeignPeer::start(program, &["--listen", LOOPBACK]).await?;
-        (peer.versions(), runs(program))
+    let (versions, runs) = match kind.suite() {
+        Suite::Rpc => (jsonrpc::versions(program).await?, jsonrpc::runs(program)),
+        Suite::Node => (container::versions(program).await?, container::runs(program)),
+        Suite::P2p => {
+            let peer = ForeignPeer::start(program, &["--listen", LOOPBACK]).await?;
+            (peer.versions(), runs(program))
+        }
     };
     print_versions(kind, &versions);
     let chosen = runs.into_iter().filter(|run| only.is_none_or(|part| run.name.contains(part)));

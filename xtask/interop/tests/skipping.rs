@@ -15,11 +15,11 @@ fn last_line(output: &Output) -> String {
 
 #[test]
 fn absent_peers_are_skipped_with_a_reason_and_no_failure() {
-    let output = interop(&[], "geth,js,geth-rpc");
+    let output = interop(&[], "geth,js,geth-rpc,geth-node");
 
     // For RPC there are three programs: two releases and the console.
     let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(text.matches("skipped: ").count(), 5, "{text}");
+    assert_eq!(text.matches("skipped: ").count(), 6, "{text}");
     assert!(last_line(&output).starts_with("0 passed, 0 failed, "), "{text}");
     assert!(output.status.success());
 }
@@ -56,7 +56,7 @@ fn an_empty_path_is_an_absence_like_any_other() {
 
 #[test]
 fn the_page_is_not_written_from_a_run_with_gaps() {
-    let output = interop(&["--write"], "geth,js,geth-rpc");
+    let output = interop(&["--write"], "geth,js,geth-rpc,geth-node");
 
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(complaint.contains("complete run only"), "{complaint}");

@@ -40,6 +40,7 @@ struct State {
 
 impl Recorder {
     pub(super) fn new() -> Self {
+        // bound: EVENTS, then the oldest are counted as missed
         let (events, _) = broadcast::channel(EVENTS);
         let state = Mutex::default();
         Self(Arc::new(Shared { began: Instant::now(), events, state }))

@@ -8,7 +8,7 @@ use serde_json::{Value, json, value::RawValue};
 
 /// What came of a call.
 #[derive(Clone, PartialEq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// The result.
     Result(Value),
     /// The error that the server answered with: code, text, data or null.
@@ -19,12 +19,12 @@ pub(super) enum Answer {
 
 impl Answer {
     /// An error without data.
-    pub(super) fn error(code: i64, message: &str) -> Self {
+    pub(crate) fn error(code: i64, message: &str) -> Self {
         Self::Error(code, message.to_owned(), Value::Null)
     }
 
     /// What the Go client says of a call: an event with one of the members.
-    pub(super) fn of_theirs(event: &Value) -> Self {
+    pub(crate) fn of_theirs(event: &Value) -> Self {
         if let Some(error) = event.get("error") {
             let text = error["message"].as_str().unwrap_or_default().to_owned();
             return Self::Error(
@@ -40,7 +40,7 @@ impl Answer {
     }
 
     /// What our client says of a call.
-    pub(super) fn of_ours(outcome: Result<Box<RawValue>, ClientError>) -> Self {
+    pub(crate) fn of_ours(outcome: Result<Box<RawValue>, ClientError>) -> Self {
         let parse = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_else(|_| json!(raw));
         let error = match outcome {
             Ok(result) => return Self::Result(parse(&result)),
@@ -60,7 +60,7 @@ impl Answer {
     /// # Errors
     ///
     /// When there was none.
-    pub(super) fn failure(self) -> Result<String> {
+    pub(crate) fn failure(self) -> Result<String> {
         match self {
             Self::Failure(text) => Ok(text),
             other => bail!("expected a call that fails on its way, got {other:?}"),

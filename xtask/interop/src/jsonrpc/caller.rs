@@ -4,10 +4,10 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::{Setting, answer::Answer, node::Node};
-use crate::{foreign::ForeignPeer, scenario::same};
+use crate::{foreign::ForeignPeer, program::Program, scenario::same};
 
 /// The Go program as a client.
-pub(super) struct Caller(ForeignPeer);
+pub(crate) struct Caller(ForeignPeer);
 
 impl Caller {
     /// Starts it and connects it to the node.
@@ -16,7 +16,16 @@ impl Caller {
     ///
     /// When either fails.
     pub(super) async fn of(node: &Node, setting: &Setting) -> Result<Self> {
-        Self::dial(setting, json!({ "cmd": "dial", "url": node.url(setting.over)? })).await
+        Self::connect(&setting.program, &node.url(setting.over)?).await
+    }
+
+    /// Starts the client that is this program, and connects it.
+    ///
+    /// # Errors
+    ///
+    /// When either fails.
+    pub(crate) async fn connect(program: &Program, url: &str) -> Result<Self> {
+        Self::dial(program, json!({ "cmd": "dial", "url": url })).await
     }
 
     /// Connects it to the node's port for authenticated callers.
@@ -34,11 +43,12 @@ impl Caller {
             None => json!({}),
         };
         let url = node.authenticated_url(setting.over)?;
-        Self::dial(setting, json!({ "cmd": "dial", "url": url, "headers": headers })).await
+        let dial = json!({ "cmd": "dial", "url": url, "headers": headers });
+        Self::dial(&setting.program, dial).await
     }
 
-    async fn dial(setting: &Setting, command: Value) -> Result<Self> {
-        let mut peer = ForeignPeer::start(&setting.program, &[]).await?;
+    async fn dial(program: &Program, command: Value) -> Result<Self> {
+        let mut peer = ForeignPeer::start(program, &[]).await?;
         let dialed = peer.ask(command, "dialed").await?;
         if let Some(failure) = dialed["failure"].as_str() {
             bail!("their client does not connect: {failure}");
@@ -51,7 +61,7 @@ impl Caller {
     /// # Errors
     ///
     /// When the program fails. A call that fails is an answer.
-    pub(super) async fn call(&mut self, method: &str, params: Value) -> Result<Answer> {
+    pub(crate) async fn call(&mut self, method: &str, params: Value) -> Result<Answer> {
         self.ask(json!({ "cmd": "call", "method": method, "params": params })).await
     }
 
@@ -60,7 +70,7 @@ impl Caller {
     /// # Errors
     ///
     /// As [`Self::call`].
-    pub(super) async fn call_as(&mut self, form: &str, method: &str) -> Result<Answer> {
+    pub(crate) async fn call_as(&mut self, form: &str, method: &str) -> Result<Answer> {
         self.ask(json!({ "cmd": "call", "method": method, "as": form })).await
     }
 
@@ -69,7 +79,7 @@ impl Caller {
     /// # Errors
     ///
     /// As [`Self::call`].
-    pub(super) async fn call_within(
+    pub(crate) async fn call_within(
         &mut self,
         ms: u64,
         method: &str,
@@ -88,7 +98,7 @@ impl Caller {
     /// # Errors
     ///
     /// When it has another.
-    pub(super) async fn expect(
+    pub(crate) async fn expect(
         &mut self,
         method: &str,
         params: Value,
@@ -103,7 +113,7 @@ impl Caller {
     /// # Errors
     ///
     /// When it has another, or fails.
-    pub(super) async fn expect_result(
+    pub(crate) async fn expect_result(
         &mut self,
         method: &str,
         params: Value,
@@ -117,7 +127,7 @@ impl Caller {
     /// # Errors
     ///
     /// When the program fails.
-    pub(super) async fn command(&mut self, command: Value, event: &str) -> Result<Value> {
+    pub(crate) async fn command(&mut self, command: Value, event: &str) -> Result<Value> {
         self.0.ask(command, event).await
     }
 
@@ -126,7 +136,7 @@ impl Caller {
     /// # Errors
     ///
     /// When the program has gone.
-    pub(super) async fn tell(&mut self, command: Value) -> Result<()> {
+    pub(crate) async fn tell(&mut self, command: Value) -> Result<()> {
         self.0.command(command).await
     }
 
@@ -135,7 +145,7 @@ impl Caller {
     /// # Errors
     ///
     /// When it does not come in time.
-    pub(super) async fn event(&mut self, kind: &str) -> Result<Value> {
+    pub(crate) async fn event(&mut self, kind: &str) -> Result<Value> {
         self.0.expect(kind).await
     }
 
@@ -144,7 +154,7 @@ impl Caller {
     /// # Errors
     ///
     /// When it was refused.
-    pub(super) async fn subscribe(&mut self, command: Value) -> Result<Value> {
+    pub(crate) async fn subscribe(&mut self, command: Value) -> Result<Value> {
         let subscribed = self.0.ask(command, "subscribed").await?;
         match subscribed.get("sub") {
             Some(number) => Ok(number.clone()),
@@ -157,7 +167,7 @@ impl Caller {
     /// # Errors
     ///
     /// When the batch as a whole came to nothing.
-    pub(super) async fn batch(&mut self, calls: Vec<Value>) -> Result<Vec<Answer>> {
+    pub(crate) async fn batch(&mut self, calls: Vec<Value>) -> Result<Vec<Answer>> {
         let batch = self.0.ask(json!({ "cmd": "batch", "calls": calls }), "batch").await?;
         match batch["answers"].as_array() {
             Some(answers) => Ok(answers.iter().map(Answer::of_theirs).collect()),

@@ -43,6 +43,14 @@ impl Unit {
         binary: "rpc-peer-1.9",
         ..Self::RPC
     };
+    /// go-ethereum's container around them.
+    pub(super) const NODE: Self = Self {
+        what: "the Go node",
+        folder: "go-node",
+        binary: "node-peer",
+        costs: "about two minutes",
+        ..Self::P2P
+    };
     /// The whole of go-ethereum, for its console.
     pub(super) const CONSOLE: Self = Self {
         what: "geth",
@@ -77,7 +85,7 @@ impl Unit {
         }
         progress(&format!("building {what} ({} the first time)", self.costs));
         let binary = target("go")?.join(self.binary);
-        Ok(self.build(&binary, limit).await?.map(|()| Program { kind, command: vec![binary] }))
+        Ok(self.build(&binary, limit).await?.map(|()| Program::new(kind, vec![binary])))
     }
 
     async fn build(&self, binary: &Path, limit: Duration) -> Result<Result<(), Absence>> {
