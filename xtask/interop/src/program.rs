@@ -54,14 +54,8 @@ pub(crate) enum Suite {
 
 impl Kind {
     /// All of them, in the order of the report.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Geth,
-        Self::Js,
-        Self::GethRpc,
-        Self::GethRpcOld,
-        Self::GethConsole,
-        Self::GethNode,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Geth, Self::Js, Self::GethRpc, Self::GethRpcOld, Self::GethConsole, Self::GethNode];
 
     /// Under which of the names that a user may type it is run.
     pub(crate) fn asked_for_as(self) -> Self {
@@ -75,11 +69,9 @@ impl Kind {
     pub(crate) fn implementation(self) -> Implementation {
         match self {
             Self::Js => Implementation::Js,
-            Self::Geth
-            | Self::GethRpc
-            | Self::GethRpcOld
-            | Self::GethConsole
-            | Self::GethNode => Implementation::Geth,
+            Self::Geth | Self::GethRpc | Self::GethRpcOld | Self::GethConsole | Self::GethNode => {
+                Implementation::Geth
+            }
         }
     }
 

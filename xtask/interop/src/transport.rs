@@ -58,7 +58,9 @@ pub(crate) async fn over_each<F: Future<Output = Result<String>>>(
         match timeout(LIMIT, run(*over)).await {
             Ok(Ok(remark)) => passed.push((*over, remark)),
             Ok(Err(error)) => failed.push(format!("over {over}: {error:#}")),
-            Err(_) => failed.push(format!("over {over}: not finished within {} s", LIMIT.as_secs())),
+            Err(_) => {
+                failed.push(format!("over {over}: not finished within {} s", LIMIT.as_secs()))
+            }
         }
     }
     if failed.is_empty() {

@@ -4,10 +4,7 @@ use anyhow::{Context as _, Result};
 use rpc::code;
 use serde_json::{Value, json};
 
-use super::{
-    Pair, Setting,
-    pair::Side,
-};
+use super::{Pair, Setting, pair::Side};
 use crate::{jsonrpc::Answer, scenario::same};
 
 /// The four methods, where nobody is there to be pinged. The dialing side is asked about the other.

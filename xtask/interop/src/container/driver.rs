@@ -21,7 +21,7 @@ use crate::{
 /// A client that is connected to a node, with at most one subscription.
 pub(super) enum Driver {
     Ours { client: Client, events: Option<Subscription<Value>> },
-    Theirs(Caller),
+    Theirs(Box<Caller>),
 }
 
 impl Driver {
@@ -42,7 +42,7 @@ impl Driver {
     /// When it does not start or connect.
     pub(super) async fn theirs(program: &Program, url: &str) -> Result<Self> {
         let client = program.client.as_ref().context("a node without a client")?;
-        Ok(Self::Theirs(Caller::connect(client, url).await?))
+        Ok(Self::Theirs(Box::new(Caller::connect(client, url).await?)))
     }
 
     /// Calls a method.
