@@ -117,7 +117,8 @@ const LOGS: &str = "examples-logs";
 
 const HELP: &str = "\
 Chapters: A1 server, A2 connect, A3 events, A4 message, A5 reply; B1 rpc, B2 method, B3 message;
-  D1 protocols; wiki_2015, a whole program
+  C1 stack, C2 nodeinfo, C3 service, C4 full; D1 protocols, D2 multiservice;
+  wiki_2015, job_market: whole programs
 
 Examples:
   cargo xtask examples              all of them

@@ -12,7 +12,7 @@ pub(crate) fn all() -> Vec<Chapter> {
     chapters.extend(chapter_b::chapters());
     chapters.extend(chapter_c::chapters());
     chapters.extend(chapter_d::chapters());
-    chapters.push(WIKI_2015);
+    chapters.extend([WIKI_2015, JOB_MARKET]);
     chapters
 }
 
@@ -79,6 +79,18 @@ const WIKI_2015: Chapter = Chapter {
     proves: "foo is answered with bar, as in 2015",
     arguments: &["--check"],
     limit: Duration::from_secs(10),
+    rows: &[],
+    alternatives: &[],
+};
+
+/// The market for work, over TCP; it asserts its own claims.
+const JOB_MARKET: Chapter = Chapter {
+    name: "job_market",
+    package: "examples",
+    binary: "job_market",
+    proves: "work is found, verified, and refused",
+    arguments: &["--check", "--transport", "tcp"],
+    limit: Duration::from_secs(15),
     rows: &[],
     alternatives: &[],
 };
