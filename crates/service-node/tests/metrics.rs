@@ -217,12 +217,12 @@ async fn an_address_that_is_taken_is_an_error_and_nothing_is_left_open() {
 }
 
 /// Wants a namespace that it cannot have.
-struct Greedy(&'static str);
+struct Greedy;
 
 impl Greedy {
-    fn new(self, context: &ServiceContext) -> Result<Self, MetricsError> {
-        context.metrics(self.0, |_| ())?;
-        Ok(self)
+    fn new(context: &ServiceContext, namespace: &str) -> Result<Self, MetricsError> {
+        context.metrics(namespace, |_| ())?;
+        Ok(Self)
     }
 }
 
@@ -239,7 +239,7 @@ async fn a_service_has_a_namespace_of_its_own() {
         ),
     ] {
         let builder = node("foo").service(Greeter::new);
-        let node = builder.service(move |context| Greedy(namespace).new(context)).build().unwrap();
+        let node = builder.service(move |context| Greedy::new(context, namespace)).build().unwrap();
 
         let error = node.start().await.unwrap_err();
 
