@@ -93,7 +93,10 @@ use rpc::{Hosts, HttpConfig};
 /// use rpc::Hosts;
 /// use service_node::metrics::MetricsConfig;
 ///
-/// let config = MetricsConfig::new("0.0.0.0:6060").hosts(Hosts::only(["node1.example"]));
+/// # fn main() -> Result<(), rpc::RuleError> {
+/// let config = MetricsConfig::new("0.0.0.0:6060").hosts(Hosts::new(["node1.example"])?);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a configuration does nothing until a node has it"]
