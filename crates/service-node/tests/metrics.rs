@@ -217,12 +217,12 @@ async fn an_address_that_is_taken_is_an_error_and_nothing_is_left_open() {
 }
 
 /// Wants a namespace that it cannot have.
-struct Greedy;
+struct Greedy(&'static str);
 
 impl Greedy {
-    fn new(context: &ServiceContext, namespace: &str) -> Result<Self, MetricsError> {
-        context.metrics(namespace, |_| ())?;
-        Ok(Self)
+    fn built(self, context: &ServiceContext) -> Result<Self, MetricsError> {
+        context.metrics(self.0, |_| ())?;
+        Ok(self)
     }
 }
 
@@ -239,7 +239,8 @@ async fn a_service_has_a_namespace_of_its_own() {
         ),
     ] {
         let builder = node("foo").service(Greeter::new);
-        let node = builder.service(move |context| Greedy::new(context, namespace)).build().unwrap();
+        let node =
+            builder.service(move |context| Greedy(namespace).built(context)).build().unwrap();
 
         let error = node.start().await.unwrap_err();
 
