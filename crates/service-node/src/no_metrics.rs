@@ -5,7 +5,7 @@ pub(crate) enum MetricsConfig {}
 
 /// The metrics of one run of a node: none.
 #[derive(Clone, Default)]
-pub(crate) struct Metrics;
+pub(crate) struct Metrics(());
 
 impl Metrics {
     pub(crate) fn observe_p2p(
