@@ -19,7 +19,8 @@ pub(crate) struct Flags {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// Listen on this port instead of any free one; the original has 31234
+    /// Listen for peers on this port instead of any free one; the original has 31234, and 30100
+    /// from C1 on
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
 

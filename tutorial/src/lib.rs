@@ -10,7 +10,6 @@
 
 mod flags;
 pub mod foo;
-mod http;
 mod log;
 mod nodes;
 mod remote;
@@ -20,17 +19,16 @@ mod wire;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use p2p_server::PeerEvent;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 pub use crate::flags::listen_addr;
-pub use crate::http::http_status;
 pub use crate::nodes::{
     client_name, next_event, peer_list, say_started, server, wait_for_peer_count,
 };
-pub use crate::remote::{refused, rpc_server, say_notification, socket_in};
-pub use crate::stack::{node, peer_of, say_node};
+pub use crate::remote::{error_of, post, refused, rpc_server, say_notification, socket_in};
+pub use crate::stack::node;
 pub use crate::wire::show_message;
 
 /// Reads the flags, sets the log up and starts the clock. The first line of every chapter.
@@ -68,18 +66,14 @@ pub fn say(node: Option<&str>, message: &str, fields: Vec<(&str, Value)>) {
 }
 
 /// A field's value. What [`say!`] calls.
-pub fn value(value: &impl serde::Serialize) -> Value {
+pub fn value(value: &impl Serialize) -> Value {
     json!(value)
 }
 
-/// Says that a peer event was received, with the members it has in go-ethereum's JSON.
-pub fn say_event(node: &str, event: &PeerEvent) {
+/// Says that a peer event was received, with the members it has in go-ethereum's JSON: one of a
+/// server's own, or one that came as JSON.
+pub fn say_event(node: &str, event: &impl Serialize) {
     say_members(node, "received peerevent", &json!(event));
-}
-
-/// The same for an event that came as JSON.
-pub fn say_json_event(node: &str, event: &Value) {
-    say_members(node, "received peerevent", event);
 }
 
 /// Says something with the members of an event as its fields.

@@ -10,13 +10,13 @@ use crate::{listen_addr, say, wire, within};
 
 /// A server as in A1, with a random key and room for one peer, not started yet.
 ///
-/// Node one only dials; the others listen, so that one can dial them.
+/// Node two listens; the others only dial.
 pub fn server(node: &'static str) -> ServerBuilder {
     let key = if FLAGS.wire { wire::fixed_key(node) } else { SecretKey::random() };
     let builder = Server::builder(key).max_peers(1);
     let builder = match node {
-        "one" => builder.name(client_name("foo", "42")),
-        _ => builder.name(client_name("bar", "666")).listen_on(listen_addr()),
+        "two" => builder.name(client_name("bar", "666")).listen_on(listen_addr()),
+        _ => builder.name(client_name("foo", "42")),
     };
     if FLAGS.wire { wire::tapped(builder, node) } else { builder }
 }

@@ -13,7 +13,7 @@ use crate::{say, value};
 /// The key of this node, one digit repeated.
 pub(crate) fn fixed_key(node: &str) -> SecretKey {
     let digit = u8::try_from(number(node)).unwrap_or(u8::MAX);
-    SecretKey::from_bytes(&[0x11 * digit; 32]).expect("0x11…11 and 0x22…22 are keys")
+    SecretKey::from_bytes(&[0x11 * digit; 32]).expect("0x11…11 to 0x55…55 are keys")
 }
 
 /// A server that tells what it sends and draws from a fixed seed.
@@ -43,12 +43,33 @@ fn say_sent(node: &str, event: &TapEvent) {
 
 /// Shows a message of an RPC server, if the command line asks for it.
 pub fn show_message(event: rpc::TapEvent<'_>) {
+    say_message(None, event);
+}
+
+/// The same of a node, which may have several ways in.
+pub(crate) fn show_message_of(node: &'static str) -> impl Fn(rpc::TapEvent<'_>) + Send + Sync {
+    move |event| say_message(Some(node), event)
+}
+
+fn say_message(node: Option<&str>, event: rpc::TapEvent<'_>) {
     if FLAGS.wire {
         let from = if event.sent { "server" } else { "client" };
-        say!("RPC message", from = from, text = event.text);
+        let over = event.caller.transport().to_string();
+        let fields = [("from", value(&from)), ("over", value(&over)), ("text", value(&event.text))];
+        say(node, "RPC message", fields.into());
+    }
+}
+
+/// Shows a request and its answer, heads and all, if the command line asks for it.
+pub(crate) fn show_http(request: &str, answer: &str) {
+    if FLAGS.wire {
+        for (from, text) in [("client", request), ("server", answer)] {
+            say!("HTTP message", from = from, text = text);
+        }
     }
 }
 
 fn number(node: &str) -> u64 {
-    if node == "one" { 1 } else { 2 }
+    let names = ["one", "two", "three", "four", "five"];
+    names.iter().zip(1..).find(|(name, _)| **name == node).map_or(1, |(_, number)| number)
 }

@@ -117,7 +117,7 @@ const LOGS: &str = "examples-logs";
 
 const HELP: &str = "\
 Chapters: A1 server, A2 connect, A3 events, A4 message, A5 reply; B1 rpc, B2 method, B3 message;
-  wiki_2015, job_market: whole programs
+  D1 protocols; wiki_2015 and job_market, whole programs
 
 Examples:
   cargo xtask examples              all of them

@@ -152,7 +152,7 @@ fn machines_get_an_object_a_line() {
 fn a_wrong_question_is_exit_code_2() {
     let fake = Fake::create();
 
-    for arguments in [["Z9"].as_slice(), &["D3"], &["C1"], &["--limit", "-1"], &["--no-flag"]] {
+    for arguments in [["Z9"].as_slice(), &["D3"], &["E1"], &["--limit", "-1"], &["--no-flag"]] {
         let output = fake.run(arguments, "");
 
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");

@@ -16,9 +16,10 @@ use futures_util::{
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
-    BoundServer, Nat, NetList, Protocol, Server, StartError, TapEvent, Tcp, Transport,
+    BoundServer, Nat, NetList, Observer, Protocol, Server, StartError, TapEvent, Tcp, Transport,
     base::{self, Hello},
     budget,
+    observer::Watch,
     tap::Tap,
 };
 
@@ -55,6 +56,7 @@ pub(crate) struct Config {
     pub(crate) message_budget: usize,
     pub(crate) redial_after: Duration,
     pub(crate) tap: Option<Tap>,
+    pub(crate) watch: Watch,
 }
 
 impl ServerBuilder {
@@ -78,6 +80,7 @@ impl ServerBuilder {
                 message_budget: budget::SERVER_LIMIT,
                 redial_after: REDIAL_AFTER,
                 tap: None,
+                watch: Watch::default(),
             },
             listen: None,
             static_nodes: Vec::new(),
@@ -232,6 +235,13 @@ impl ServerBuilder {
     /// and tests; it copies every byte.
     pub fn tap(mut self, hook: impl Fn(TapEvent) + Send + Sync + 'static) -> Self {
         self.config.tap = Some(Tap(Arc::new(hook)));
+        self
+    }
+
+    /// Tells `observer` what happens, for whoever counts. May be called several times: each of them is
+    /// told. Default: none, which costs a branch a message.
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.config.watch.add(observer);
         self
     }
 

@@ -22,7 +22,9 @@ use futures_util::{Stream, stream};
 use rlpx::{DecodeError, Message, snappy};
 
 use crate::{
+    QueueKind,
     budget::Charge,
+    observer::Watch,
     queue::{HasSize, Limits, Queue, Refused},
 };
 
@@ -147,11 +149,12 @@ struct SenderState {
     /// How many codes the protocol has; `None` in a pipe, which knows no protocol.
     length: Option<u64>,
     on_sent: Option<Box<dyn Fn(u64, usize) + Send + Sync>>,
+    watch: Watch,
 }
 
 impl MsgSender {
     fn pipe(queue: Arc<Queue<Outgoing>>) -> Self {
-        Self(Arc::new(SenderState { queue, length: None, on_sent: None }))
+        Self(Arc::new(SenderState { queue, length: None, on_sent: None, watch: Watch::default() }))
     }
 
     /// The sending half of a connection's protocol. `on_sent` learns code and size of every message
@@ -160,8 +163,9 @@ impl MsgSender {
         queue: Arc<Queue<Outgoing>>,
         length: u64,
         on_sent: Box<dyn Fn(u64, usize) + Send + Sync>,
+        watch: Watch,
     ) -> Self {
-        Self(Arc::new(SenderState { queue, length: Some(length), on_sent: Some(on_sent) }))
+        Self(Arc::new(SenderState { queue, length: Some(length), on_sent: Some(on_sent), watch }))
     }
 
     /// Sends `value`, RLP-encoded, as the message with this code.
@@ -199,7 +203,15 @@ impl MsgSender {
     pub async fn send_raw(&self, code: u64, payload: Bytes) -> Result<(), SendError> {
         let message = self.check(code, payload)?;
         let size = message.size();
-        self.0.queue.push(message, || self.sent(code, size)).await.map_err(|_| SendError::Closed)
+        match self.0.queue.try_push(message, || self.sent(code, size)) {
+            Ok(()) => Ok(()),
+            Err(Refused::Closed) => Err(SendError::Closed),
+            Err(Refused::Full(message)) => {
+                self.found_full();
+                let pushed = self.0.queue.push(message, || self.sent(code, size)).await;
+                pushed.map_err(|_| SendError::Closed)
+            }
+        }
     }
 
     /// Sends without waiting.
@@ -212,7 +224,10 @@ impl MsgSender {
         let message = self.check(code, payload)?;
         let size = message.size();
         self.0.queue.try_push(message, || self.sent(code, size)).map_err(|refused| match refused {
-            Refused::Full(message) => SendError::Full(message.payload),
+            Refused::Full(message) => {
+                self.found_full();
+                SendError::Full(message.payload)
+            }
             Refused::Closed => SendError::Closed,
         })
     }
@@ -243,6 +258,10 @@ impl MsgSender {
             return Err(SendError::TooLong { size: payload.len() });
         }
         Ok(Outgoing { code, payload, charge: None })
+    }
+
+    fn found_full(&self) {
+        self.0.watch.tell(|observer| observer.queue_full(QueueKind::ProtocolOut));
     }
 
     fn sent(&self, code: u64, size: usize) {

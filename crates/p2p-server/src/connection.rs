@@ -48,7 +48,8 @@ pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
     pub(crate) conn: ConnId,
     pub(crate) origin: Origin,
-    /// Ends the set-up at once: an evicted connection, or a server that stops.
+    /// Ends the set-up at once: an evicted connection, or a server that stops. One that is suspended
+    /// takes the time to say so.
     pub(crate) cancel: CancellationToken,
 }
 
@@ -59,6 +60,9 @@ pub(crate) enum Origin {
     Accepted,
     /// We did, to reach this node.
     Dialed(DialTask),
+    /// The other one, in a test that takes it for the holder of this key without a handshake.
+    #[cfg(feature = "test-utils")]
+    Introduced(enode::PublicKey),
 }
 
 /// Why a connection did not become a peer.
@@ -72,11 +76,18 @@ pub(crate) struct Failure {
     pub(crate) reason: Option<DisconnectReason>,
     /// What it costs the other side.
     pub(crate) offence: Option<Offence>,
+    /// Whether nothing went wrong between the two: this node does not go on.
+    pub(crate) given_up: bool,
 }
 
 impl Failure {
     pub(crate) fn new(stage: DialStage, text: impl ToString) -> Self {
-        Self { stage, text: text.to_string(), reason: None, offence: None }
+        Self { stage, text: text.to_string(), reason: None, offence: None, given_up: false }
+    }
+
+    /// This node does not go on, whatever the other one does.
+    pub(crate) fn given_up(stage: DialStage, text: impl ToString) -> Self {
+        Self { given_up: true, ..Self::new(stage, text) }
     }
 
     /// A refusal that was said in so many words.
@@ -96,12 +107,13 @@ impl Connection {
     pub(crate) fn run(self, link: Link) -> impl Future<Output = Result<(), Failure>> + Send {
         let run = AssertUnwindSafe(self.set_up_and_run(link)).catch_unwind();
         run.map(|ended| {
-            ended.unwrap_or_else(|_| Err(Failure::new(DialStage::Handshake, "panicked")))
+            ended.unwrap_or_else(|_| Err(Failure::given_up(DialStage::Handshake, "panicked")))
         })
     }
 
     async fn set_up_and_run(self, link: Link) -> Result<(), Failure> {
         let (local, remote) = (link.local, link.remote);
+        let link = self.shared.config.watch.meter(link);
         // Boxed are the parts of a connection's life, so that each takes memory while it lasts and
         // none is there twice. An idle connection is mostly such futures.
         let set_up = Box::pin(async {
@@ -112,7 +124,7 @@ impl Connection {
         let (peer, session) = tokio::select! {
             biased;
             () = self.cancel.cancelled() => {
-                return Err(Failure::new(DialStage::Handshake, "closed by this node"));
+                return Err(Failure::given_up(DialStage::Handshake, "closed by this node"));
             }
             session = set_up => session?,
         };
@@ -128,7 +140,7 @@ impl Connection {
     }
 
     fn inbound(&self) -> bool {
-        matches!(self.origin, Origin::Accepted)
+        !matches!(self.origin, Origin::Dialed(_))
     }
 
     fn tap(&self, peer: NodeId) -> Option<TapOf> {
@@ -154,6 +166,7 @@ impl Connection {
                     let waiting = Waiting::register(&self.shared, self.conn, id);
                     tokio::select! {
                         biased;
+                        () = self.shared.intake.cancelled() => {}
                         () = waiting.other_ended.notified() => {}
                         gone = hear(&mut greeted.reader, &mut first_frame) => return Err(gone),
                         () = sleep_until(until.into()) => {
@@ -176,7 +189,9 @@ impl Connection {
             scratch: shared.scratch.clone(),
             tap: self.tap(id),
             message_events: shared.config.message_events.then(|| Arc::clone(&shared.events)),
+            watch: shared.config.watch.clone(),
             shutdown: shared.shutdown.clone(),
+            tracker: shared.tasks.inner.clone(),
         })
     }
 
@@ -185,8 +200,8 @@ impl Connection {
         let mut capabilities = greeted.hello.capabilities.clone();
         capabilities.sort();
         let enode = match &self.origin {
-            Origin::Accepted => Enode::new(key, remote.ip(), remote.port(), remote.port()),
             Origin::Dialed(task) => task.node.clone(),
+            _ => Enode::new(key, remote.ip(), remote.port(), remote.port()),
         };
         let core = self.shared.core();
         Peer::new(NewPeer {

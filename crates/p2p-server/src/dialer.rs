@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
 
 use crate::{
-    DialStage,
+    DialStage, SetUpFailure,
     connection::{Connection, Failure, Origin},
     dial::{DialFailure, DialTask},
     shared::{Core, Shared, now},
@@ -92,6 +92,7 @@ fn start_due(shared: &Arc<Shared>) {
             task
         };
         let Some(task) = task else { return };
+        shared.config.watch.tell(|observer| observer.dial_started());
         let span = tracing::debug_span!("conn", dir = "out", peer = %task.node.id().short());
         shared.tasks.spawn("dialed connection", dial(Arc::clone(shared), task).instrument(span));
     }
@@ -103,7 +104,7 @@ async fn dial(shared: Arc<Shared>, task: DialTask) {
     let attempt = AssertUnwindSafe(connect(&shared, task)).catch_unwind();
     let result = tokio::select! {
         biased;
-        () = shared.intake.cancelled() => Err(Failure::new(DialStage::Connect, "server stopped")),
+        () = shared.intake.cancelled() => Err(Failure::given_up(DialStage::Connect, "closed by this node")),
         link = attempt => {
             link.unwrap_or_else(|_| Err(Failure::new(DialStage::Connect, "transport panicked")))
         }
@@ -133,7 +134,7 @@ async fn connect(
         shared: Arc::clone(shared),
         conn: shared.next_conn(),
         origin: Origin::Dialed(task),
-        cancel: shared.intake.child_token(),
+        cancel: shared.shutdown.child_token(),
     };
     Ok((connection, link, addr))
 }
@@ -173,6 +174,8 @@ async fn resolve(shared: &Shared, node: &Enode) -> Result<SocketAddr, Failure> {
 fn report(shared: &Shared, id: enode::NodeId, remote: Option<SocketAddr>, failure: Failure) {
     let now = now();
     tracing::debug!(stage = %failure.stage, err = %failure.text, "dial failed");
+    let counted = SetUpFailure::of(&failure);
+    shared.config.watch.tell(|observer| observer.dial_failed(counted));
     let mut core = shared.core();
     if let (Some(offence), Some(remote)) = (failure.offence, remote) {
         core.reputation.on_offence(remote.ip(), Some(id), offence, now);

@@ -211,12 +211,14 @@ impl EventHub {
         PeerEvents(subscriber)
     }
 
-    /// Queues `event` for every subscriber. Never waits.
-    pub(crate) fn emit(&self, event: &PeerEvent) {
+    /// Queues `event` for every subscriber, and says whether each had room for it. Never waits.
+    pub(crate) fn emit(&self, event: &PeerEvent) -> bool {
         let state = self.lock();
+        let mut taken = true;
         for subscriber in state.subscribers.iter().filter_map(Weak::upgrade) {
-            subscriber.push(event.clone());
+            taken &= subscriber.push(event.clone());
         }
+        taken
     }
 
     /// No more events: the streams end when they have been read.
@@ -258,15 +260,15 @@ struct SubscriberState {
 }
 
 impl Subscriber {
-    fn push(&self, event: PeerEvent) {
-        let waker = {
+    fn push(&self, event: PeerEvent) -> bool {
+        let (taken, waker) = {
             let mut state = self.lock();
-            state.push(event);
-            state.waker.take()
+            (state.push(event), state.waker.take())
         };
         if let Some(waker) = waker {
             waker.wake();
         }
+        taken
     }
 
     fn end(&self) {
@@ -298,28 +300,32 @@ impl Subscriber {
 }
 
 impl SubscriberState {
-    fn push(&mut self, event: PeerEvent) {
+    /// `false` when it is left out because too much is unread.
+    fn push(&mut self, event: PeerEvent) -> bool {
         if self.ended {
-            return;
+            return true;
         }
         if event.is_message() {
             if self.messages < MAX_MESSAGES {
                 self.messages += 1;
                 self.queue.push_back(event);
-            } else if let Some(PeerEvent::Lagged(missed)) = self.queue.back_mut() {
+                return true;
+            }
+            if let Some(PeerEvent::Lagged(missed)) = self.queue.back_mut() {
                 *missed = missed.saturating_add(1);
             } else {
                 self.queue.push_back(PeerEvent::Lagged(1));
             }
-            return;
+            return false;
         }
         if self.critical >= MAX_CRITICAL {
             self.queue.push_back(PeerEvent::Overrun);
             self.ended = true;
-            return;
+            return false;
         }
         self.critical += 1;
         self.queue.push_back(event);
+        true
     }
 
     fn take(&mut self) -> Option<PeerEvent> {

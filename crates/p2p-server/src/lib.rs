@@ -64,6 +64,9 @@
 //!                                        bind().await ─▶ has its address ─▶ open() ─▶ running
 //! ```
 //!
+//! Two more ways end it: [`Server::shut_down`] does not wait, and [`Server::abort`] takes no time and tells
+//! nobody. A protocol may hold a handle of its own server; the server lets go of its protocols at the end.
+//!
 //! # What it promises upward
 //!
 //! * One `Added` and one `Dropped` for each peer, in this order, around everything its protocols do;
@@ -128,6 +131,7 @@ mod listen;
 mod local_node;
 mod nat;
 mod net_restrict;
+mod observer;
 mod panic_counter;
 mod peer;
 mod peer_set;
@@ -166,6 +170,7 @@ pub use crate::{
     info::{NetworkInfo, NodeInfo, PeerInfo, Ports},
     nat::{ExternalIp, Nat, NatError, NoNat, parse_nat},
     net_restrict::{Cidr, CidrError, NetList},
+    observer::{Direction, MessageSeen, Observer, QueueKind, SetUpFailure, Side},
     peer::{Peer, PeerStats},
     protocol::{PeerInfoState, Protocol, ProtocolError, protocol_fn},
     reason::DisconnectReason,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
-    Listener,
+    Listener, QueueKind, SetUpFailure,
     connection::{Connection, Origin},
     pending::Admit,
     shared::{Shared, now},
@@ -31,7 +31,7 @@ pub(crate) async fn accept_all(shared: Arc<Shared>, mut listener: Box<dyn Listen
         };
         let error = match accepted {
             Ok(link) => {
-                admit(&shared, link);
+                admit(&shared, link, Origin::Accepted);
                 continue;
             }
             Err(error) => error,
@@ -55,11 +55,13 @@ pub(crate) async fn accept_all(shared: Arc<Shared>, mut listener: Box<dyn Listen
 }
 
 /// Decides on a connection by its address alone and starts its handshake.
-fn admit(shared: &Arc<Shared>, link: Link) {
+pub(crate) fn admit(shared: &Arc<Shared>, link: Link, origin: Origin) {
     let conn = shared.next_conn();
-    let cancel = shared.intake.child_token();
+    let cancel = shared.shutdown.child_token();
+    shared.config.watch.tell(|observer| observer.accepted());
     if let Err(reason) = check_in(shared, &link, conn.0, &cancel) {
         tracing::debug!(addr = %link.remote, reason, "connection refused");
+        shared.config.watch.tell(|observer| observer.serve_failed(SetUpFailure::Refused));
         return;
     }
     let span = tracing::debug_span!("conn", dir = "in", addr = %link.remote);
@@ -67,9 +69,12 @@ fn admit(shared: &Arc<Shared>, link: Link) {
     let task = async move {
         let shared = shared_by_task;
         let remote = link.remote;
-        let origin = Origin::Accepted;
         let connection = Connection { shared: Arc::clone(&shared), conn, origin, cancel };
         let result = connection.run(link).await;
+        if let Err(failure) = &result {
+            let counted = SetUpFailure::of(failure);
+            shared.config.watch.tell(|observer| observer.serve_failed(counted));
+        }
         let mut core = shared.core();
         core.release_pending(conn);
         if let Err(failure) = result {
@@ -105,17 +110,20 @@ fn check_in(
     if core.throttle.admit(ip, now).is_err() {
         return Err("too many attempts");
     }
-    match core.pending.admit(conn, reserved) {
-        Admit::Ok => {}
-        Admit::Evict(oldest) => {
-            if let Some(evicted) = core.set_ups.remove(&oldest) {
-                evicted.cancel();
-            }
-        }
-        Admit::Refuse => return Err("too many pending connections"),
+    let place = core.pending.admit(conn, reserved);
+    if let Admit::Evict(oldest) = place
+        && let Some(evicted) = core.set_ups.remove(&oldest)
+    {
+        evicted.cancel();
     }
-    core.set_ups.insert(conn, cancel.clone());
-    Ok(())
+    if place != Admit::Refuse {
+        core.set_ups.insert(conn, cancel.clone());
+    }
+    drop(core);
+    if place != Admit::Ok {
+        shared.config.watch.tell(|observer| observer.queue_full(QueueKind::Pending));
+    }
+    if place == Admit::Refuse { Err("too many pending connections") } else { Ok(()) }
 }
 
 /// Whether the listener itself is broken, rather than one connection or the moment.

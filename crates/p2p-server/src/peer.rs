@@ -16,7 +16,9 @@ use enode::{Enode, NodeId, PublicKey};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::{Capability, DisconnectReason, channel::Outgoing, info::NetworkInfo, queue::Queue};
+use crate::{
+    Capability, Direction, DisconnectReason, channel::Outgoing, info::NetworkInfo, queue::Queue,
+};
 
 /// A handle to a connected node. Cheap to clone; keeps nothing alive.
 ///
@@ -157,6 +159,10 @@ impl Peer {
     /// Whether the peer connected to us.
     pub fn inbound(&self) -> bool {
         self.0.inbound
+    }
+
+    pub(crate) fn direction(&self) -> Direction {
+        Direction::of_peer(self.0.inbound)
     }
 
     /// Whether the server keeps a connection to this node.

@@ -67,6 +67,28 @@ impl DisconnectReason {
         }
     }
 
+    /// A name in small letters from a fixed list, for counting: `too_many_peers`; `unknown` for every
+    /// number that has no meaning.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::NetworkError => "network_error",
+            Self::ProtocolError => "protocol_error",
+            Self::UselessPeer => "useless_peer",
+            Self::TooManyPeers => "too_many_peers",
+            Self::AlreadyConnected => "already_connected",
+            Self::IncompatibleVersion => "incompatible_version",
+            Self::InvalidIdentity => "invalid_identity",
+            Self::Quitting => "quitting",
+            Self::UnexpectedIdentity => "unexpected_identity",
+            Self::SelfConnect => "self_connect",
+            Self::ReadTimeout => "read_timeout",
+            Self::SubprotocolError => "subprotocol_error",
+            Self::Unknown(_) => "unknown",
+            Self::Invalid => "invalid",
+        }
+    }
+
     /// The reason with this number; every number has one.
     pub const fn from_code(code: u8) -> Self {
         match code {
@@ -122,6 +144,14 @@ mod tests {
         for code in 0..=u8::MAX {
             assert_eq!(DisconnectReason::from_code(code).code(), code);
         }
+    }
+
+    #[test]
+    fn all_reasons_together_have_few_names() {
+        let names = (0..=u8::MAX).map(|code| DisconnectReason::from_code(code).label());
+        let names: std::collections::BTreeSet<_> = names.collect();
+
+        assert_eq!(names.len(), 15);
     }
 
     #[test]

@@ -68,10 +68,11 @@ impl BoundServer {
         &self.server
     }
 
-    /// Accepts and dials from now on. A server that was stopped meanwhile stays so.
+    /// Accepts and dials from now on. A server that was stopped or suspended meanwhile stays so.
     pub fn open(mut self) -> Server {
         self.opened = true;
         let shared = self.server.shared();
+        let _runtime = shared.runtime.enter();
         if let Some(Ready { listener, candidates }) = shared.take_ready() {
             if let Some(listener) = listener {
                 shared.tasks.spawn("listener", listen::accept_all(Arc::clone(shared), listener));
@@ -131,7 +132,7 @@ impl Server {
         self.shared().listen_addr
     }
 
-    /// What the server knows of itself.
+    /// What the server knows of itself. A stopped one has no protocols any more.
     pub fn node_info(&self) -> NodeInfo {
         self.shared().node_info()
     }
@@ -159,7 +160,8 @@ impl Server {
 
     /// Keeps a connection to `node`: it is dialed as soon as a slot is free and again whenever the
     /// connection is lost. Returns at once; watch [`events`](Self::events) or
-    /// [`dial_events`](Self::dial_events) for what becomes of it.
+    /// [`dial_events`](Self::dial_events) for what becomes of it. A server that is not open yet dials it
+    /// once it is; one that is [suspended](Self::suspend) notes it and never dials it.
     ///
     /// Adding a node again with another address replaces the address. Static peers count towards
     /// `max_peers`.
@@ -326,10 +328,12 @@ impl Server {
         !self.shared().shutdown.is_cancelled()
     }
 
-    /// Lets nobody in any more: the listener is closed, nobody is dialed, and handshakes under way are
-    /// dropped. Peers stay, and their protocols go on. There is no way back but a new server.
+    /// Lets nobody in any more: the listener is closed, nobody is dialed, and whoever is in the middle of
+    /// its hello is told "client quitting". Peers stay, and their protocols go on. There is no way back
+    /// but a new server.
     ///
-    /// Returns at once. A node that is added later is noted and not dialed.
+    /// Returns at once, with all in [`peers`](Self::peers) that there will be; the listener's port is
+    /// free a moment later. Suspending again, or a server that has stopped, does nothing.
     pub fn suspend(&self) {
         self.shared().suspend();
     }
@@ -340,21 +344,26 @@ impl Server {
     /// Takes as long as the slowest peer, two seconds as a rule, five at most. Stopping a stopped
     /// server does nothing. A stopped server has let go of its protocols.
     pub async fn stop(&self) {
-        let shared = self.shared();
-        shared.shut_down();
-        // Whoever comes first does the work, all others wait for it; if the first is cancelled, the
-        // next takes over.
-        shared.stopped.get_or_init(|| shared.wind_up()).await;
+        self.shared().shut_down();
+        self.shared().ended().await;
     }
 
-    /// Begins to stop and returns at once: what dropping the last handle does, for those who cannot
-    /// know which is the last.
+    /// Begins to stop and returns at once; the rest is as with [`stop`](Self::stop), which may be called
+    /// to wait for it. For those who cannot wait, as a destructor, and cannot know who else has a handle:
+    /// a protocol may.
     pub fn shut_down(&self) {
-        self.shared().shut_down();
+        let shared = Arc::clone(self.shared());
+        shared.shut_down();
+        let runtime = shared.runtime.clone();
+        // Nobody else may be there to abort what resists, and to end the streams of events.
+        runtime.spawn(async move { shared.ended().await });
     }
 
     /// Stops without any courtesy: sockets are closed as they are, peers are told nothing, and bodies
     /// of protocols are dropped where they wait. Hurries a [`stop`](Self::stop) that is under way, too.
+    ///
+    /// Returns when no task is left, at once as a rule; a body that blocks its thread is waited for
+    /// for a quarter of a second and then let go.
     pub async fn abort(&self) {
         self.shared().hurry.cancel();
         self.stop().await;
@@ -364,7 +373,7 @@ impl Server {
         if self.is_running() { Ok(()) } else { Err(Stopped) }
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.0
     }
 }

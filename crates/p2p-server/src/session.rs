@@ -37,7 +37,7 @@ use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep, sleep_until, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 pub(crate) use self::{end::End, writer::Close};
@@ -47,12 +47,14 @@ use self::{
     writer::{Outbox, WriterTask},
 };
 use crate::{
-    Capability, DisconnectReason, MsgChannel, Peer, PeerEvent, Protocol, ProtocolError,
+    Capability, Direction, DisconnectReason, MessageSeen, MsgChannel, Peer, PeerEvent, Protocol,
+    ProtocolError, QueueKind,
     base::{self, KeepAlive},
     budget::PeerBudget,
     channel::{DEFAULT_LIMITS, MsgReceiver, MsgSender, Outgoing},
     event::{EventHub, MessageEvent},
-    queue::Queue,
+    observer::Watch,
+    queue::{Queue, Refused},
     tap::{Tap, TapEvent, TapKind},
 };
 
@@ -69,7 +71,10 @@ pub(crate) struct Session<R, W> {
     pub(crate) tap: Option<TapOf>,
     /// Where message events go, if they are wanted.
     pub(crate) message_events: Option<Arc<EventHub>>,
+    pub(crate) watch: Watch,
     pub(crate) shutdown: CancellationToken,
+    /// Knows of every task of every session.
+    pub(crate) tracker: TaskTracker,
 }
 
 /// A protocol that runs on a connection.
@@ -167,6 +172,7 @@ where
             peer: self.peer.clone(),
             tap: self.tap.clone(),
             compressed: reader.snappy(),
+            watch: self.watch.clone(),
         };
         let mut reader = ReaderTask {
             reader,
@@ -185,27 +191,29 @@ where
             turn: 0,
             batch: vec![0; protocols.len()],
         };
-        set.spawn(
-            async move {
-                let end = reader.run().await;
-                TaskEnd::Reader(Box::new(reader.reader), end)
-            }
-            .in_current_span(),
-        );
-        set.spawn(async move { TaskEnd::Writer(writer.run().await) }.in_current_span());
+        let tracker = self.tracker;
+        let reader = async move {
+            let end = reader.run().await;
+            TaskEnd::Reader(Box::new(reader.reader), end)
+        };
+        let writer = async move { TaskEnd::Writer(writer.run().await) };
+        set.spawn(tracker.track_future(reader.in_current_span()));
+        set.spawn(tracker.track_future(writer.in_current_span()));
 
         for (index, running) in protocols.iter().enumerate() {
             let (outgoing, incoming) = (Arc::clone(&outbox.lanes[index].0), inbound[index].clone());
             let hub = self.message_events.clone();
-            let messages = message_channel(running, &self.peer, outgoing, incoming, hub);
+            let watch = &self.watch;
+            let messages = message_channel(running, &self.peer, outgoing, incoming, hub, watch);
             let (protocol, peer) = (Arc::clone(&running.protocol), self.peer.clone());
             let span = tracing::debug_span!("proto", cap = %running.capability);
             let body = async move { TaskEnd::Body(protocol.run(peer, messages).await) };
-            let handle = set.spawn(body.instrument(span));
+            let handle = set.spawn(tracker.track_future(body.instrument(span)));
             bodies.push((handle.id(), running.capability.clone()));
         }
         let panicked = Vec::new();
-        Tasks { set, bodies, panicked, alive, outbox, inbound, close, reader: None }
+        let watch = self.watch;
+        Tasks { set, bodies, panicked, alive, outbox, inbound, close, watch, reader: None }
     }
 }
 
@@ -227,6 +235,7 @@ struct Tasks<R> {
     outbox: Outbox,
     inbound: Vec<Arc<Queue<Outgoing>>>,
     close: watch::Sender<Close>,
+    watch: Watch,
     reader: Option<Box<Reader<R>>>,
 }
 
@@ -272,7 +281,9 @@ impl<R: AsyncRead + Send + Unpin + 'static> Tasks<R> {
         let payload = Bytes::from_static(base::EMPTY_LIST);
         let ping = Outgoing { code: base::PING, payload, charge: None };
         // With sixteen messages waiting the peer is not reading, and a ping would not reach it.
-        let _ = self.outbox.base.try_push(ping, || ());
+        if let Err(Refused::Full(_)) = self.outbox.base.try_push(ping, || ()) {
+            self.watch.tell(|observer| observer.queue_full(QueueKind::Base));
+        }
     }
 
     /// What the end of one task means for the session.
@@ -378,6 +389,7 @@ fn message_channel(
     outgoing: Arc<Queue<Outgoing>>,
     incoming: Arc<Queue<Outgoing>>,
     hub: Option<Arc<EventHub>>,
+    watch: &Watch,
 ) -> MsgChannel {
     let event = {
         let (id, protocol) = (peer.id(), running.capability.clone());
@@ -394,19 +406,29 @@ fn message_channel(
     let (on_sent_hub, on_taken_hub) = (hub.clone(), hub);
     let (sent_event, taken_event) = (event.clone(), event);
     let (counted, capability) = (peer.clone(), running.capability.clone());
+    let (sent_watch, taken_watch) = (watch.clone(), watch.clone());
+    let emit = |hub: &EventHub, event: PeerEvent, watch: &Watch| {
+        if !hub.emit(&event) {
+            watch.tell(|observer| observer.queue_full(QueueKind::MessageEvents));
+        }
+    };
     let on_sent = move |code, size| {
         counted.counters().message(&capability, code, false);
+        sent_watch.tell(|observer| {
+            let direction = Direction::Outbound;
+            observer.message(&MessageSeen::new(direction, &capability, code, size));
+        });
         if let Some(hub) = &on_sent_hub {
-            hub.emit(&PeerEvent::MessageSent(sent_event(code, size)));
+            emit(hub, PeerEvent::MessageSent(sent_event(code, size)), &sent_watch);
         }
     };
     let on_taken = move |code, size| {
         if let Some(hub) = &on_taken_hub {
-            hub.emit(&PeerEvent::MessageReceived(taken_event(code, size)));
+            emit(hub, PeerEvent::MessageReceived(taken_event(code, size)), &taken_watch);
         }
     };
     MsgChannel::new(
-        MsgSender::connected(outgoing, running.length, Box::new(on_sent)),
+        MsgSender::connected(outgoing, running.length, Box::new(on_sent), watch.clone()),
         MsgReceiver::connected(incoming, Box::new(on_taken)),
     )
 }

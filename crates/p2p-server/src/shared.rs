@@ -24,7 +24,10 @@ use futures_util::stream::BoxStream;
 use rand::rngs::StdRng;
 use rlpx::snappy::ScratchPool;
 use serde_json::Value;
-use tokio::sync::{Notify, OnceCell, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, OnceCell, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -66,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<EventHub>,
     pub(crate) dial_events: DialEventHub,
     pub(crate) tasks: Tasks,
+    /// Where the tasks run, whatever thread a handle is used on.
+    pub(crate) runtime: Handle,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) budget: Arc<ServerBudget>,
     pub(crate) scratch: ScratchPool,
@@ -80,7 +85,7 @@ pub(crate) struct Shared {
     next_conn: AtomicU64,
     /// Places for connections that are over and wait for their peer to hang up too.
     pub(crate) lingering: Semaphore,
-    pub(crate) stopped: OnceCell<()>,
+    stopped: OnceCell<()>,
 }
 
 /// What a bound server needs to open.
@@ -131,6 +136,7 @@ impl Shared {
             events: Arc::new(EventHub::default()),
             dial_events: DialEventHub::default(),
             tasks: Tasks::default(),
+            runtime: Handle::current(),
             transport: Arc::clone(&builder.transport),
             budget: ServerBudget::new(config.message_budget),
             scratch: ScratchPool::new(SCRATCHES),
@@ -165,9 +171,11 @@ impl Shared {
     /// What we offer now: the protocols that are not disabled. Hello and matching of one connection
     /// must work from the same list, or the two sides would lay out the codes differently.
     pub(crate) fn offered(&self) -> Vec<Arc<dyn Protocol>> {
-        let (protocols, core) = (self.protocols(), self.core());
-        let all = protocols.into_iter().zip(&core.panics);
-        all.filter(|(_, panics)| !panics.is_disabled()).map(|(protocol, _)| protocol).collect()
+        let mut protocols = self.protocols();
+        let disabled: Vec<bool> = self.core().panics.iter().map(|it| it.is_disabled()).collect();
+        let mut disabled = disabled.into_iter();
+        protocols.retain(|_| disabled.next() == Some(false));
+        protocols
     }
 
     /// All that were registered; none once the server stops.
@@ -182,6 +190,12 @@ impl Shared {
 
     /// Lets nobody in any more.
     pub(crate) fn suspend(&self) {
+        self.close_intake();
+        // Whoever was being admitted meanwhile is a peer when this returns, or never will be.
+        drop(self.core());
+    }
+
+    fn close_intake(&self) {
         // The listener of a server that was never opened is here.
         drop(self.take_ready());
         self.intake.cancel();
@@ -189,7 +203,7 @@ impl Shared {
 
     /// Begins to stop.
     pub(crate) fn shut_down(&self) {
-        self.suspend();
+        self.close_intake();
         self.shutdown.cancel();
         // Dropped outside the lock: what they hold may be anything.
         let protocols = {
@@ -280,6 +294,7 @@ impl Shared {
         );
         self.dial_events.emit_all(core.dial.take_events());
         drop(core);
+        self.config.watch.tell(|observer| observer.peer_added(peer.direction()));
         self.wake.notify_one();
         admission
     }
@@ -293,6 +308,8 @@ impl Shared {
         panicked: &[Capability],
     ) {
         let (id, now) = (peer.id(), now());
+        // Made before the lock is taken and dropped after it: what protocols hold may be anything.
+        let protocols = if panicked.is_empty() { Vec::new() } else { self.protocols() };
         let mut core = self.core();
         core.handles.remove(&id);
         let undecided = core.peers.remove(conn, id);
@@ -302,7 +319,7 @@ impl Shared {
             core.reputation.on_offence(peer.remote_addr().ip(), Some(id), offence, now);
         }
         let disabled: Vec<Capability> =
-            panicked.iter().filter_map(|it| self.count_panic(&mut core, it, now)).collect();
+            panicked.iter().filter_map(|it| core.count_panic(&protocols, it, now)).collect();
         self.events.emit(&PeerEvent::Dropped {
             peer: id,
             error: end.to_string(),
@@ -321,24 +338,24 @@ impl Shared {
         }
         self.dial_events.emit_all(core.dial.take_events());
         drop(core);
+        self.tell_dropped(peer, end);
         self.changed.notify_waiters();
         self.wake.notify_one();
     }
 
-    fn count_panic(
-        &self,
-        core: &mut Core,
-        capability: &Capability,
-        now: Instant,
-    ) -> Option<Capability> {
-        let protocols = self.protocols();
-        let index = protocols.iter().position(|protocol| protocol.capability() == *capability)?;
-        let counter = core.panics.get_mut(index)?;
-        (counter.on_panic(now) == AfterPanic::Disable).then(|| capability.clone())
+    /// Waits until a server that is shut down has ended. Whoever comes first does the work, all
+    /// others wait for it; if the first is cancelled, the next takes over.
+    pub(crate) async fn ended(&self) {
+        self.stopped.get_or_init(|| self.wind_up()).await;
+    }
+
+    fn tell_dropped(&self, peer: &Peer, end: &End) {
+        let (direction, reason, by) = (peer.direction(), end.reason(), end.by());
+        self.config.watch.tell(|observer| observer.peer_dropped(direction, reason, by));
     }
 
     /// Waits for the tasks, aborts those that take too long, and ends every stream of events.
-    pub(crate) async fn wind_up(&self) {
+    async fn wind_up(&self) {
         let left = self.tasks.shut_down(STOP_LIMIT, &self.hurry).await;
         if !left.is_empty() {
             tracing::warn!(?left, "tasks aborted, they did not end in time");
@@ -352,13 +369,15 @@ impl Shared {
     /// After the tasks are gone: nobody is left, whatever happened to the tasks.
     fn forget_all_peers(&self) {
         let mut core = self.core();
-        for (id, peer) in std::mem::take(&mut core.handles) {
+        let left = std::mem::take(&mut core.handles);
+        for (&id, peer) in &left {
             let (local, remote) = (peer.local_addr(), peer.remote_addr());
             let error = End::Stopping.to_string();
             self.events.emit(&PeerEvent::Dropped { peer: id, error, local, remote });
         }
         core.peers.clear();
         drop(core);
+        left.values().for_each(|peer| self.tell_dropped(peer, &End::Stopping));
         self.changed.notify_waiters();
     }
 
@@ -473,6 +492,18 @@ impl Core {
             return Err(DisconnectReason::Requested);
         }
         Ok(())
+    }
+
+    /// A body of this protocol has panicked; the protocol, if it was one time too many.
+    fn count_panic(
+        &mut self,
+        protocols: &[Arc<dyn Protocol>],
+        capability: &Capability,
+        now: Instant,
+    ) -> Option<Capability> {
+        let index = protocols.iter().position(|protocol| protocol.capability() == *capability)?;
+        let counter = self.panics.get_mut(index)?;
+        (counter.on_panic(now) == AfterPanic::Disable).then(|| capability.clone())
     }
 
     /// A connection has left the pool of handshaking ones.

@@ -12,11 +12,16 @@ use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A set of named tasks.
 #[derive(Default)]
-pub(crate) struct Tasks(Mutex<State>);
+pub(crate) struct Tasks {
+    state: Mutex<State>,
+    /// The tasks of these tasks. Each owns its own and aborts them when it is aborted, and then nobody
+    /// is left to wait for them.
+    pub(crate) inner: TaskTracker,
+}
 
 #[derive(Default)]
 struct State {
@@ -81,7 +86,12 @@ impl Tasks {
             state.set.abort_all();
             state.names.values().copied().collect()
         };
-        if timeout_at(Instant::now() + ABORT_GRACE, self.join_all()).await.is_err() {
+        let all = async {
+            self.join_all().await;
+            self.inner.close();
+            self.inner.wait().await;
+        };
+        if timeout_at(Instant::now() + ABORT_GRACE, all).await.is_err() {
             let mut state = self.lock();
             state.set.detach_all();
             state.names.clear();
@@ -114,7 +124,7 @@ impl Tasks {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

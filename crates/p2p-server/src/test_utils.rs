@@ -25,6 +25,7 @@
 //! }
 //! ```
 
+mod introduced;
 mod wire;
 
 use std::{
@@ -43,6 +44,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+pub(crate) use self::introduced::introduced;
+pub use self::introduced::introduced_keys;
 use self::wire::{Wire, WireReader, WireWriter};
 use crate::{AddPeerError, Link, Listener, Server, ServerBuilder, Transport};
 
@@ -56,6 +59,7 @@ struct State {
     next_port: u16,
     latency: Duration,
     jitter: Duration,
+    buffer: usize,
     // bound: one per pair of hosts that the test names
     pair_latency: BTreeMap<Pair, Duration>,
     // bound: one per pair of hosts that the test names
@@ -91,6 +95,7 @@ impl Net {
             next_port: FIRST_SOURCE_PORT,
             latency: Duration::ZERO,
             jitter: Duration::ZERO,
+            buffer: BUFFER,
             pair_latency,
             faults,
             listeners,
@@ -101,19 +106,17 @@ impl Net {
     /// A server on a host of its own, ready to be configured further: it has a key and a seed from
     /// the network's, listens on port 30303 and takes 50 peers.
     pub fn server(&self, name: &str) -> ServerBuilder {
-        let (key, seed, host) = {
-            let mut state = self.lock();
-            state.hosts += 1;
-            let host = IpAddr::V4(Ipv4Addr::from_bits(FIRST_HOST + state.hosts));
-            (SecretKey::generate(&mut state.rng), state.rng.next_u64(), host)
-        };
-        Server::builder(key)
-            .name(name)
-            .listen_on(SocketAddr::new(host, 30303))
-            .max_peers(50)
-            .insecure_seed(seed)
-            .record_seq(1)
-            .transport(self.transport(host))
+        let host = self.host();
+        host.place(Server::builder(host.key().clone()).name(name).max_peers(50))
+    }
+
+    /// A place for one more server, for those who build it themselves, perhaps more than once.
+    pub fn host(&self) -> NetHost {
+        let mut state = self.lock();
+        state.hosts += 1;
+        let ip = IpAddr::V4(Ipv4Addr::from_bits(FIRST_HOST + state.hosts));
+        let (key, seed) = (SecretKey::generate(&mut state.rng), state.rng.next_u64());
+        NetHost { net: self.clone(), ip, key, seed }
     }
 
     /// The network as seen from `host`, for a server or a bare connection that is built by hand.
@@ -130,6 +133,12 @@ impl Net {
     /// one direction stay in order.
     pub fn set_jitter(&self, jitter: Duration) {
         self.lock().jitter = jitter;
+    }
+
+    /// How many bytes of a connection made from now on may be on their way, in each direction; then the
+    /// writer waits. Default: 262,144, about what a socket buffers. At least one.
+    pub fn set_buffer(&self, bytes: usize) {
+        self.lock().buffer = bytes.max(1);
     }
 
     /// How long bytes travel between these two.
@@ -233,6 +242,38 @@ impl fmt::Debug for Net {
     }
 }
 
+/// A host of the network that waits for its server: an address, and a key and a seed from the
+/// network's.
+#[derive(Debug, Clone)]
+pub struct NetHost {
+    net: Net,
+    ip: IpAddr,
+    key: SecretKey,
+    seed: u64,
+}
+
+impl NetHost {
+    /// The key that was drawn for this host.
+    pub fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// Where its server will listen: port 30303.
+    pub fn addr(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, 30303)
+    }
+
+    /// Puts a server on this host: it listens at its address, dials over the network, and draws from
+    /// its seed.
+    pub fn place(&self, builder: ServerBuilder) -> ServerBuilder {
+        builder
+            .listen_on(self.addr())
+            .insecure_seed(self.seed)
+            .record_seq(1)
+            .transport(self.net.transport(self.ip))
+    }
+}
+
 /// The network from one host's point of view.
 struct Host {
     net: Net,
@@ -283,8 +324,9 @@ impl Transport for Host {
 
 impl Host {
     fn link(&self, addr: SocketAddr, pair: Pair) -> (Link, Link) {
-        let (there, back) = (Arc::new(Wire::default()), Arc::new(Wire::default()));
         let mut state = self.net.lock();
+        let buffer = state.buffer;
+        let (there, back) = (Arc::new(Wire::new(buffer)), Arc::new(Wire::new(buffer)));
         state.wires.retain(|(_, wire)| wire.strong_count() > 0);
         for wire in [&there, &back] {
             state.wires.push((pair, Arc::downgrade(wire)));
@@ -356,6 +398,8 @@ pub struct NotReached {
     pub after: Duration,
 }
 
+/// What a connection holds in one direction, in bytes.
+const BUFFER: usize = 256 << 10;
 /// Hosts are 10.0.0.1 and up.
 const FIRST_HOST: u32 = 0x0a00_0000;
 /// Where the source ports of dialed connections begin.

@@ -10,9 +10,12 @@ use std::{
 };
 
 use common::{
-    BarePeer, added, bare::tcp, builder, connect, dropped, idle_foo, in_time, server, start,
+    BareHello, BarePeer, added,
+    bare::{HELLO, tcp},
+    builder, connect, dropped, idle_foo, in_time, server, start,
 };
-use p2p_server::{Capability, PeerEvent, Protocol, Server, protocol_fn};
+use futures_util::future::join_all;
+use p2p_server::{Capability, DisconnectReason, PeerEvent, Protocol, Server, protocol_fn};
 use tokio::net::TcpListener;
 
 #[tokio::test]
@@ -61,10 +64,12 @@ async fn a_bound_server_that_is_not_opened_is_stopped_and_its_port_free() {
     let bound = builder().listen("127.0.0.1:0").bind().await.unwrap();
     let server = bound.server().clone();
     let addr = server.listen_addr().unwrap();
+    let mut events = server.events();
 
     drop(bound);
 
     assert!(!server.is_running());
+    assert_eq!(in_time(events.next()).await, None);
     drop(TcpListener::bind(addr).await.unwrap());
     server.stop().await;
 }
@@ -112,6 +117,69 @@ async fn a_suspended_server_keeps_its_peers_and_lets_nobody_else_in() {
     assert!(matches!(events.next().await, Some(PeerEvent::Dropped { .. })));
     one.stop().await;
     third.stop().await;
+}
+
+#[tokio::test]
+async fn a_bound_server_that_was_suspended_opens_to_nobody() {
+    let other = server(idle_foo()).await;
+    let bound = builder().bind().await.unwrap();
+    let addr = bound.server().listen_addr().unwrap();
+    bound.server().add_peer(other.enode()).unwrap();
+    bound.server().suspend();
+
+    let server = bound.open();
+
+    assert!(server.is_running());
+    drop(TcpListener::bind(addr).await.unwrap());
+    assert_eq!(other.peer_count(), 0);
+    server.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_in_its_hello_is_told_that_the_server_lets_nobody_in() {
+    let server = server(idle_foo()).await;
+    let mut events = server.events();
+    let mut peer = BarePeer::dial(&server).await;
+    in_time(peer.expect(HELLO)).await;
+
+    server.suspend();
+
+    assert_eq!(in_time(peer.expect_disconnect()).await, DisconnectReason::Quitting);
+    assert!(server.is_running());
+    server.stop().await;
+    assert_eq!(in_time(events.next()).await, None);
+}
+
+/// Suspended or admitted, and nothing in between: who has asked for the peers knows them all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_becomes_a_peer_after_a_suspension() {
+    for _ in 0..40 {
+        let server = server(idle_foo()).await;
+        let guests = join_all((0..4).map(|_| BarePeer::dial(&server))).await;
+        let hellos = guests.into_iter().map(|mut peer| {
+            tokio::spawn(async move {
+                let hello = BareHello::new(&peer.key, &[("foo", 42)]).encode();
+                let hello = peer.seal(HELLO, &hello);
+                // The server may have hung up.
+                let _ = peer.try_send_bytes(&hello).await;
+                peer
+            })
+        });
+        let hellos: Vec<_> = hellos.collect();
+        while server.peer_count() == 0 {
+            tokio::task::yield_now().await;
+        }
+
+        server.suspend();
+
+        let mut events = server.events();
+        join_all(hellos).await;
+        server.stop().await;
+        while let Some(event) = in_time(events.next()).await {
+            assert!(matches!(event, PeerEvent::Dropped { .. }), "{event:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -181,10 +249,14 @@ async fn a_server_that_is_shut_down_lets_go_when_its_tasks_have_ended() {
     drop(holder);
     let mut events = other.events();
 
-    server.shut_down();
-    drop(server);
+    let (mut own_events, id) = (server.events(), server.id());
 
-    dropped(&mut events, other.peers().first().map_or_else(|| panic!("no peer"), |p| p.id())).await;
+    server.shut_down();
+
+    // Some have a handle and wait for the end: it comes although nobody stops the server.
+    while in_time(own_events.next()).await.is_some() {}
+    drop(server);
+    dropped(&mut events, id).await;
     in_time(async {
         while weak.upgrade().is_some() {
             tokio::task::yield_now().await;

@@ -27,6 +27,7 @@ use crate::{
     Context, Module, RpcError,
     access::{Entrance, MethodFilter, Modules},
     module::{Method, Reply, Work},
+    observer::Watch,
     params,
     tap::Tap,
 };
@@ -52,7 +53,7 @@ impl Access {
 /// What one endpoint offers.
 pub(crate) struct Api {
     // bound: what this program registered
-    methods: HashMap<String, Method>,
+    methods: HashMap<Arc<str>, Method>,
     /// By namespace.
     // bound: what this program registered
     subscriptions: HashMap<String, Subscriptions>,
@@ -62,11 +63,15 @@ pub(crate) struct Api {
     pub(crate) subscribed: Arc<AtomicUsize>,
     /// Sees every message of every connection.
     pub(crate) tap: Option<Tap>,
+    /// Is told what happens on every connection.
+    pub(crate) watch: Watch,
 }
 
 /// The subscriptions of a namespace.
-#[derive(Default)]
 struct Subscriptions {
+    /// The methods with which they begin and end.
+    subscribe: Arc<str>,
+    unsubscribe: Arc<str>,
     // bound: what this program registered
     by_name: HashMap<String, Method>,
     /// Takes every name that none of them has.
@@ -79,7 +84,8 @@ impl Api {
         // bound: what this program registered, here and below
         let (methods, subscriptions) = (HashMap::new(), HashMap::new());
         let filters = access.methods.clone();
-        let mut api = Self { methods, subscriptions, filters, subscribed, tap: None };
+        let watch = Watch::default();
+        let mut api = Self { methods, subscriptions, filters, subscribed, tap: None, watch };
         let mut listed = BTreeSet::from([RPC.to_owned()]);
         for module in modules.iter().filter(|module| access.lets_through(module)) {
             listed.insert(module.namespace().to_owned());
@@ -101,6 +107,7 @@ impl Api {
             filters: Vec::new(),
             subscribed: Arc::default(),
             tap: None,
+            watch: Watch::default(),
         }
     }
 
@@ -109,20 +116,39 @@ impl Api {
         for (name, method) in module.methods() {
             let full = format!("{namespace}_{name}");
             if filters.iter().all(|filter| filter.allows(&full)) {
-                self.methods.insert(full, Arc::clone(method));
+                self.methods.insert(full.into(), Arc::clone(method));
             }
         }
         for (name, subscription) in module.subscriptions() {
             let subscribe = format!("{namespace}_subscribe");
             if filters.iter().all(|filter| filter.allows_subscription(&subscribe, name)) {
-                let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
+                let of_namespace = self.subscriptions_of(namespace);
                 of_namespace.by_name.insert(name.clone(), Arc::clone(subscription));
             }
         }
         if let Some(any) = module.any_subscription() {
-            let of_namespace = self.subscriptions.entry(namespace.to_owned()).or_default();
-            of_namespace.any = Some(Arc::clone(any));
+            self.subscriptions_of(namespace).any = Some(Arc::clone(any));
         }
+    }
+
+    fn subscriptions_of(&mut self, namespace: &str) -> &mut Subscriptions {
+        self.subscriptions.entry(namespace.to_owned()).or_insert_with(|| Subscriptions {
+            subscribe: format!("{namespace}{SUBSCRIBE}").into(),
+            unsubscribe: format!("{namespace}{UNSUBSCRIBE}").into(),
+            // bound: see the field
+            by_name: HashMap::new(),
+            any: None,
+        })
+    }
+
+    /// The name of a method as it was registered, for those who count; `None` if there is none.
+    pub(crate) fn name_of(&self, method: &str) -> Option<Arc<str>> {
+        if let Some((name, _)) = self.methods.get_key_value(method) {
+            return Some(Arc::clone(name));
+        }
+        let of_namespace = self.subscriptions.get(method.split('_').next()?)?;
+        let names = [&of_namespace.subscribe, &of_namespace.unsubscribe];
+        names.into_iter().find(|name| ***name == *method).cloned()
     }
 
     /// The work of a call, if there is such a method and the arguments are right.
@@ -236,6 +262,10 @@ pub(crate) fn check_name(name: &str) -> Result<(), RpcError> {
 pub(crate) fn ready(outcome: Result<Vec<u8>, RpcError>) -> Work {
     std::future::ready(outcome.map(Reply::Value)).boxed()
 }
+
+/// How methods of the dispatcher itself end.
+pub(crate) const SUBSCRIBE: &str = "_subscribe";
+pub(crate) const UNSUBSCRIBE: &str = "_unsubscribe";
 
 /// The namespace that is always there.
 pub(crate) const RPC: &str = "rpc";

@@ -92,7 +92,7 @@ impl fmt::Display for Caller {
 }
 
 /// The four ways to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TransportKind {
     /// A pipe within the process.
     InProcess,
@@ -104,13 +104,23 @@ pub enum TransportKind {
     Ws,
 }
 
-impl fmt::Display for TransportKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl TransportKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::InProcess, Self::Ipc, Self::Http, Self::Ws];
+
+    /// `inproc`, `ipc`, `http` or `ws`; what it is displayed as.
+    pub const fn label(self) -> &'static str {
+        match self {
             Self::InProcess => "inproc",
             Self::Ipc => "ipc",
             Self::Http => "http",
             Self::Ws => "ws",
-        })
+        }
+    }
+}
+
+impl fmt::Display for TransportKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
     }
 }

@@ -112,6 +112,7 @@ pub mod fuzz;
 mod link;
 mod message;
 mod module;
+mod observer;
 mod outbox;
 mod params;
 mod pubsub;
@@ -135,6 +136,7 @@ pub use crate::{
         AnyMethod, Handler, HandlerOf, Module, ModuleError, SubscriptionHandler,
         SubscriptionHandlerOf, WithContext,
     },
+    observer::{Observer, Outcome, RefusedBy, RequestSeen},
     params::Params,
     pubsub::{IntoNotifications, Notifier, Pushed, SubscriptionClosed},
     server::{

@@ -40,9 +40,10 @@ use self::{
 };
 use crate::{
     RpcError,
-    api::{Api, check_name},
+    api::{Api, UNSUBSCRIBE, check_name},
     link::Link,
     message::{self, Message},
+    observer::{Measure, RefusedBy},
     outbox::Outbox,
 };
 
@@ -86,6 +87,18 @@ pub(crate) struct Shared {
     pub(crate) link: Arc<Link>,
     pub(crate) api: Arc<Api>,
     pub(crate) limits: Arc<SessionLimits>,
+}
+
+impl Shared {
+    /// What came was no request, and is answered with this.
+    pub(crate) fn no_request(&self, error: &RpcError) {
+        self.api.watch.no_request(self.link.caller().transport(), error);
+    }
+
+    fn batch_too_large(&self) {
+        self.no_request(&RpcError::batch_too_large());
+        self.api.watch.tell(|observer| observer.refused(RefusedBy::BatchItems));
+    }
 }
 
 /// See the module's comment.
@@ -174,6 +187,7 @@ impl Session {
 
     /// Answers what is not JSON. The transport closes the connection when that has been sent.
     pub(crate) fn receive_garbage(&mut self, error: &RpcError) {
+        self.shared.no_request(error);
         self.refuse(None, error);
     }
 
@@ -266,7 +280,11 @@ impl Session {
         let (id, method, params) = match message {
             Message::Call { id, method, params } => (Some(id), method, params),
             Message::Notification { method, params } => (None, method, params),
-            Message::Invalid { id } => return self.refuse(id, &RpcError::invalid_request()),
+            Message::Invalid { id } => {
+                let error = RpcError::invalid_request();
+                self.shared.no_request(&error);
+                return self.refuse(id, &error);
+            }
             Message::Response { .. } => return,
         };
         let mut call = match self.begin(&method, params) {
@@ -290,6 +308,11 @@ impl Session {
 
     /// Looks the method up, or does what the dispatcher itself answers to.
     fn begin(&mut self, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
+        let measure = Measure::begin(&self.shared, method);
+        Call::measured(measure, self.begin_now(method, params))
+    }
+
+    fn begin_now(&mut self, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
         check_name(method)?;
         if method.ends_with(UNSUBSCRIBE) {
             let (id,) = <(String,) as crate::Params>::parse(params)?;
@@ -309,7 +332,7 @@ impl Session {
                     self.out.message(|out| out.extend_from_slice(&answers));
                 }
                 for opened in opened {
-                    self.subscriptions.begin(opened);
+                    self.subscriptions.begin(opened, &self.shared);
                 }
                 for id in unsubscribe {
                     self.subscriptions.end(&id);
@@ -336,7 +359,7 @@ impl Session {
             }
         };
         if let Some(opened) = opened {
-            self.subscriptions.begin(opened);
+            self.subscriptions.begin(opened, &self.shared);
         }
     }
 
@@ -360,6 +383,7 @@ impl Session {
         let items = match message::split_batch(&value, self.shared.limits.batch_items) {
             Ok(items) => items,
             Err(id) => {
+                self.shared.batch_too_large();
                 let id = id.as_deref().map(RawValue::get);
                 self.out.message(|out| {
                     out.extend_from_slice(b"[");
@@ -370,7 +394,9 @@ impl Session {
             }
         };
         if items.is_empty() {
-            self.refuse(None, &RpcError::empty_batch());
+            let error = RpcError::empty_batch();
+            self.shared.no_request(&error);
+            self.refuse(None, &error);
             return;
         }
         // Rare, and then all ids must be known while the batch runs.
@@ -455,7 +481,7 @@ impl Future for Running {
                 if let Some(timer) = timer
                     && timer.poll_unpin(cx).is_ready()
                 {
-                    let finished = Finished::Value(Err(RpcError::timed_out()));
+                    let finished = call.give_up(RpcError::timed_out());
                     return Poll::Ready(Ran::Call { id: id.take(), finished });
                 }
                 Poll::Pending
@@ -464,10 +490,6 @@ impl Future for Running {
         }
     }
 }
-
-/// How methods of the dispatcher itself end.
-const SUBSCRIBE: &str = "_subscribe";
-const UNSUBSCRIBE: &str = "_unsubscribe";
 
 /// Below this many bytes to send, subscriptions are read; above, their sources wait.
 const OUT_LOW: usize = 64 * 1024;

@@ -547,6 +547,19 @@ async fn further_routes_are_on_the_same_port_behind_the_same_check_of_the_host()
     server.stop().await;
 }
 
+#[tokio::test]
+async fn a_port_for_routes_alone_answers_no_call() {
+    let routes = Router::new().route("/metrics", get(|| async { "up 1\n" }));
+    let (server, address) = start(config().routes(routes).routes_only()).await;
+
+    assert_eq!(ask(address, "GET /metrics", &["host: localhost"], "").await.status, 200);
+    assert_eq!(ask(address, "GET /metrics", &["host: evil.example"], "").await.status, 403);
+    for line in ["POST /", "GET /", "OPTIONS /"] {
+        assert_eq!(ask(address, line, &[JSON], ADD).await.status, 404, "{line}");
+    }
+    server.stop().await;
+}
+
 /// A server with `foo_wait`, which lasts until the semaphore has a permit for it.
 async fn start_waiting(gate: &Arc<Semaphore>, limits: Limits) -> (Server, SocketAddr) {
     let gate = Arc::clone(gate);

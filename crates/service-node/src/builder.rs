@@ -13,6 +13,7 @@ use rpc::{AuthConfig, HttpConfig, JwtSecret, WsConfig};
 use crate::{
     BuildError, Node, ServiceContext,
     data_dir::Paths,
+    metrics::MetricsConfig,
     service::{IntoService, Registration},
 };
 
@@ -26,6 +27,7 @@ pub struct NodeBuilder {
     p2p: P2pSettings,
     ipc: Ipc,
     rpc: RpcSettings,
+    metrics: Option<MetricsConfig>,
     stop_timeout: Duration,
     services: Vec<Registration>,
 }
@@ -70,6 +72,7 @@ pub(crate) struct Settings {
     pub(crate) p2p: P2pSettings,
     pub(crate) ipc: Option<PathBuf>,
     pub(crate) rpc: RpcSettings,
+    pub(crate) metrics: Option<MetricsConfig>,
     pub(crate) stop_timeout: Duration,
     pub(crate) services: Vec<Registration>,
 }
@@ -91,6 +94,7 @@ impl NodeBuilder {
             },
             ipc: Ipc::Default,
             rpc: RpcSettings::default(),
+            metrics: None,
             stop_timeout: DEFAULT_STOP_TIMEOUT,
             services: Vec::new(),
         }
@@ -233,6 +237,17 @@ impl NodeBuilder {
         self
     }
 
+    /// Counts what the node does, and serves it to Prometheus over HTTP at `host:port`, under `/metrics`
+    /// and `/debug/metrics/prometheus`; see [`metrics`](crate::metrics) for the names. Port 0 takes any
+    /// that is free. Default: nothing is counted.
+    ///
+    /// Whoever can reach the address can read them.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self, config: impl Into<MetricsConfig>) -> Self {
+        self.metrics = Some(config.into());
+        self
+    }
+
     /// How long each service may take to stop; after that the node stops without it, and reports it.
     /// Default: 30 s.
     pub fn stop_timeout(mut self, limit: Duration) -> Self {
@@ -299,6 +314,7 @@ impl NodeBuilder {
             p2p: self.p2p,
             ipc,
             rpc: self.rpc,
+            metrics: self.metrics,
             stop_timeout: self.stop_timeout,
             services: self.services,
         }))

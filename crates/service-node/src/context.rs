@@ -8,8 +8,11 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "metrics")]
+use crate::metrics::{MetricsError, prometheus_client::registry::Registry};
 use crate::{
     data_dir::{Directory, DirectoryError},
+    metrics::Metrics,
     service::{Built, Service, type_name},
 };
 
@@ -21,13 +24,15 @@ pub struct ServiceContext {
     directory: Arc<Directory>,
     // bound: one for each registered service
     services: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nobody can ask for them"))]
+    metrics: Metrics,
 }
 
 impl ServiceContext {
-    pub(crate) fn new(name: &str, directory: Arc<Directory>) -> Self {
+    pub(crate) fn new(name: &str, directory: Arc<Directory>, metrics: Metrics) -> Self {
         // bound: see the field
         let services = BTreeMap::new();
-        Self { name: name.to_owned(), directory, services }
+        Self { name: name.to_owned(), directory, services, metrics }
     }
 
     pub(crate) fn add(&mut self, built: &Built) {
@@ -42,7 +47,7 @@ impl ServiceContext {
     pub fn service<T: Service>(&self) -> Result<Arc<T>, UnknownService> {
         let found = self.services.get(&TypeId::of::<T>()).map(Arc::clone);
         let typed = found.and_then(|service| service.downcast::<T>().ok());
-        typed.ok_or(UnknownService { name: type_name::<T>() })
+        typed.ok_or_else(|| UnknownService { name: type_name::<T>() })
     }
 
     /// The node's name.
@@ -71,6 +76,27 @@ impl ServiceContext {
     /// directory cannot be made.
     pub fn database_dir(&self, name: &str) -> Result<PathBuf, DirectoryError> {
         self.directory.database_dir(name)
+    }
+
+    /// Registers metrics of the service's own: those that `register` puts into the registry, each behind
+    /// `<namespace>_`. They are served with the node's as long as it runs, and the service counts in
+    /// them whether anybody reads them or not.
+    ///
+    /// As the value of a label use what comes from a list that is known beforehand, and never text that a
+    /// peer or a caller chose: each value takes memory for as long as the node runs. See
+    /// [`metrics`](crate::metrics) for an example.
+    ///
+    /// # Errors
+    ///
+    /// [`MetricsError`] when the namespace is not one word of small letters and digits, or is taken;
+    /// nothing is registered then.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(
+        &self,
+        namespace: &str,
+        register: impl FnOnce(&mut Registry),
+    ) -> Result<(), MetricsError> {
+        self.metrics.register(namespace, register)
     }
 }
 

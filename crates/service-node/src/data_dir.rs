@@ -147,7 +147,7 @@ fn make_private(path: &Path) -> io::Result<()> {
 
 /// Puts a file in place complete or not at all: N-04.
 pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    let parent = path.parent().unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(parent)?;
     io::Write::write_all(&mut file, content)?;
     file.as_file().sync_all()?;

@@ -5,13 +5,15 @@ use std::{net::SocketAddr, path::Path};
 use rpc::{Client, JwtSecret, Module};
 use tokio_util::sync::CancellationToken;
 
-use crate::builder::Settings;
+use crate::{StartFailure, builder::Settings, metrics::Metrics};
 
 /// A node's RPC server, and what it says about its doors.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     node: String,
     rpc: rpc::Server,
+    /// Where the metrics are served, if they are.
+    metrics: Option<rpc::Server>,
 }
 
 impl Endpoints {
@@ -19,12 +21,13 @@ impl Endpoints {
     ///
     /// # Errors
     ///
-    /// [`rpc::StartError`]; nothing is left open then.
+    /// [`StartFailure`]; nothing is left open then.
     pub(crate) async fn open(
         settings: &Settings,
         modules: Vec<Module>,
         secret: Option<JwtSecret>,
-    ) -> Result<Self, rpc::StartError> {
+        metrics: &Metrics,
+    ) -> Result<Self, StartFailure> {
         let configured = &settings.rpc;
         let mut builder = rpc::Server::builder().modules(modules);
         if let Some(path) = &settings.ipc {
@@ -39,8 +42,21 @@ impl Endpoints {
         if let (Some(auth), Some(secret)) = (&configured.auth, secret) {
             builder = builder.auth(auth(secret));
         }
+        if settings.metrics.is_some() {
+            builder = metrics.observe_rpc(builder);
+        }
         builder = configured.more.iter().fold(builder, |builder, change| change(builder));
-        let endpoints = Self { node: settings.name.clone(), rpc: builder.start().await? };
+        let mut endpoints =
+            Self { node: settings.name.clone(), rpc: builder.start().await?, metrics: None };
+        if let Some(config) = &settings.metrics {
+            match metrics.serve(config).await {
+                Ok(served) => endpoints.metrics = Some(served),
+                Err(error) => {
+                    endpoints.rpc.stop().await;
+                    return Err(StartFailure::Metrics(error));
+                }
+            }
+        }
         endpoints.say_opened();
         Ok(endpoints)
     }
@@ -65,15 +81,26 @@ impl Endpoints {
         self.rpc.auth_addr()
     }
 
+    pub(crate) fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref()?.http_addr()
+    }
+
     /// Closes all of them; without waiting once `abort` is cancelled.
     pub(crate) async fn close(self, abort: &CancellationToken) {
         tokio::select! {
             biased;
             // Dropping the server stops it, too.
             () = abort.cancelled() => {}
-            () = self.rpc.stop() => {}
+            () = self.stop() => {}
         }
         self.say_closed();
+    }
+
+    async fn stop(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.stop().await;
+        }
+        self.rpc.stop().await;
     }
 }
 
@@ -91,10 +118,11 @@ impl Endpoints {
         let http = self.http_addr().map(|addr| format!("http://{addr}"));
         let ws = self.ws_addr().map(|addr| format!("ws://{addr}"));
         let auth = self.auth_addr().map(|addr| format!("http://{addr}"));
-        let doors = [(ipc, &IPC), (http, &HTTP), (ws, &WS), (auth, &AUTH)];
-        let doors = doors.into_iter().filter_map(|(url, [opened, closed])| {
-            Some(Door { url: url?, opened: *opened, closed: *closed })
-        });
+        let metrics = self.metrics_addr().map(|addr| format!("http://{addr}/metrics"));
+        let doors = [(ipc, &IPC), (http, &HTTP), (ws, &WS), (auth, &AUTH), (metrics, &METRICS)];
+        let doors = doors
+            .into_iter()
+            .filter_map(|(url, [opened, closed])| Some(Door { url: url?, opened, closed }));
         doors.collect()
     }
 
@@ -111,8 +139,9 @@ impl Endpoints {
     }
 }
 
-// Source: ethereum/go-ethereum:node/node.go of 1.9, but for the last.
+// Source: ethereum/go-ethereum:node/node.go of 1.9, but for the last two.
 const IPC: [&str; 2] = ["IPC endpoint opened", "IPC endpoint closed"];
 const HTTP: [&str; 2] = ["HTTP endpoint opened", "HTTP endpoint closed"];
 const WS: [&str; 2] = ["WebSocket endpoint opened", "WebSocket endpoint closed"];
 const AUTH: [&str; 2] = ["authenticated endpoint opened", "authenticated endpoint closed"];
+const METRICS: [&str; 2] = ["metrics endpoint opened", "metrics endpoint closed"];

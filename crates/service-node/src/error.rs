@@ -111,6 +111,9 @@ pub enum StartFailure {
     /// An RPC endpoint could not be opened, or a service's namespace is not well-formed.
     #[error("rpc: {0}")]
     Rpc(#[from] rpc::StartError),
+    /// The metrics cannot be served where they are to be.
+    #[error("metrics: {0}")]
+    Metrics(#[source] rpc::StartError),
     /// A function that was given to the builder panicked.
     #[error("a setting of the node {source}")]
     Setting {

@@ -83,6 +83,17 @@
 //!
 //! Everything a peer or caller sends is limited by `p2p-server` and `rpc`.
 //!
+//! # Modules
+//!
+//! Core modules (no I/O): `error`, `logs::fields`, `logs::format`, `sim::shape`, `sim::snapshot`. The others
+//! start, stop and wait.
+//!
+//! # Features
+//!
+//! * `logs` (on by default): `logs`, go-ethereum's look for the log of a program.
+//! * `metrics` (on by default): `metrics`, what a node counts, for Prometheus over HTTP.
+//! * `sim` (off by default): `sim`, many nodes in one process, over a network in memory or loopback.
+//!
 //! # Not here
 //!
 //! Discovery, accounts and keys other than the node's, databases (a service gets a directory), starting and
@@ -94,9 +105,18 @@ mod data_dir;
 mod endpoints;
 mod error;
 mod limits;
+#[cfg(feature = "logs")]
+pub mod logs;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_metrics.rs"]
+mod metrics;
 mod node;
 mod service;
 mod signals;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod stack;
 
 pub use crate::{

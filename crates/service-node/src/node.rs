@@ -171,9 +171,8 @@ impl Node {
     /// [`RestartError::NotStarted`] when it does not run, [`RestartError::Start`] when it does not start
     /// again. What services did wrong while they stopped is logged.
     pub async fn restart(&self) -> Result<(), RestartError> {
-        match self.stop().await {
-            Err(StopError::NotStarted(error)) => return Err(error.into()),
-            Ok(()) | Err(_) => {}
+        if let Err(StopError::NotStarted(error)) = self.stop().await {
+            return Err(error.into());
         }
         Ok(self.start().await?)
     }
@@ -226,7 +225,7 @@ impl Node {
         }
         let found = self.running(|stack| stack.service(TypeId::of::<T>()).map(Built::object));
         let typed = found.and_then(|service| service.downcast::<T>().ok());
-        Ok(typed.ok_or(UnknownService { name: type_name::<T>() })?)
+        Ok(typed.ok_or_else(|| UnknownService { name: type_name::<T>() })?)
     }
 
     /// The node's name.
@@ -262,6 +261,12 @@ impl Node {
     /// Where it listens for those who have a token while it runs, if it does.
     pub fn auth_addr(&self) -> Option<SocketAddr> {
         self.running(|stack| stack.endpoints()?.auth_addr())
+    }
+
+    /// Where its metrics are served while it runs, if they are.
+    #[cfg(feature = "metrics")]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.running(|stack| stack.endpoints()?.metrics_addr())
     }
 
     /// What a running node has to say about itself.

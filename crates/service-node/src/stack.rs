@@ -26,6 +26,7 @@ use crate::{
     data_dir::{Directory, anchors, node_list},
     endpoints::Endpoints,
     limits,
+    metrics::Metrics,
     service::{Built, panicked},
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct Stack {
     services: Vec<Built>,
     /// How many of the services have started.
     started: usize,
+    /// Of this run only.
+    metrics: Metrics,
     server: Option<p2p_server::Server>,
     anchors: Option<(CancellationToken, JoinHandle<()>)>,
     endpoints: Option<Endpoints>,
@@ -52,6 +55,7 @@ impl Stack {
             directory: None,
             services: Vec::new(),
             started: 0,
+            metrics: Metrics::default(),
             server: None,
             anchors: None,
             endpoints: None,
@@ -113,12 +117,20 @@ impl Stack {
     /// Locks the directory, then reads what is in it.
     async fn open_directory(&mut self, settings: &Arc<Settings>) -> Result<Files, StartFailure> {
         let settings = Arc::clone(settings);
-        let opened = spawn_blocking(move || -> Result<_, StartFailure> {
+        let without_files = settings.paths.is_none();
+        let open = move || -> Result<_, StartFailure> {
             let directory = Directory::open(settings.paths.clone())?;
             let files = Files::read(&settings, &directory)?;
             Ok((directory, files))
-        });
-        let (directory, files) = opened.await.map_err(|_| StartFailure::Runtime)??;
+        };
+        // Another thread only where there is something to wait for: on a paused clock it would be
+        // the one thing that takes a time of its own.
+        let opened = if without_files {
+            open()
+        } else {
+            spawn_blocking(open).await.map_err(|_| StartFailure::Runtime)?
+        };
+        let (directory, files) = opened?;
         self.directory = Some(Arc::new(directory));
         Ok(files)
     }
@@ -129,7 +141,8 @@ impl Stack {
         settings: &Settings,
     ) -> Result<Vec<Arc<dyn Protocol>>, StartFailure> {
         let Some(directory) = &self.directory else { return Err(StartFailure::Stopped) };
-        let mut context = ServiceContext::new(&settings.name, Arc::clone(directory));
+        let mut context =
+            ServiceContext::new(&settings.name, Arc::clone(directory), self.metrics.clone());
         for registration in &settings.services {
             let name = registration.name;
             if self.service(registration.type_id).is_some() {
@@ -181,6 +194,9 @@ impl Stack {
             .copied()
             .chain(files.trusted_nodes)
             .fold(builder, |builder, id| builder.trusted_node(id));
+        if settings.metrics.is_some() {
+            builder = self.metrics.observe_p2p(builder);
+        }
         builder = p2p.more.iter().fold(builder, |builder, change| change(builder));
         let bound = builder.first_candidates(files.anchors).bind().await?;
         self.server = Some(bound.server().clone());
@@ -216,7 +232,8 @@ impl Stack {
         server: &p2p_server::Server,
     ) -> Result<(), StartFailure> {
         let data_dir = self.directory.as_ref().and_then(|directory| directory.data_dir());
-        let admin = AdminApi::new(server.clone()).datadir(data_dir.unwrap_or(Path::new("")));
+        let admin =
+            AdminApi::new(server.clone()).datadir(data_dir.unwrap_or_else(|| Path::new("")));
         let mut modules = admin.modules();
         for service in &self.services {
             let name = service.name;
@@ -233,7 +250,7 @@ impl Stack {
             }
             _ => None,
         };
-        self.endpoints = Some(Endpoints::open(settings, modules, secret).await?);
+        self.endpoints = Some(Endpoints::open(settings, modules, secret, &self.metrics).await?);
         Ok(())
     }
 
@@ -253,10 +270,10 @@ impl Stack {
             server.suspend();
         }
         let failures = self.stop_services(abort).await;
-        if let Some(server) = self.server.take() {
-            if unless(abort, server.stop()).await.is_none() {
-                server.abort().await;
-            }
+        if let Some(server) = self.server.take()
+            && unless(abort, server.stop()).await.is_none()
+        {
+            server.abort().await;
         }
         // Services may hold files of the directory; they go first, and the lock goes last.
         self.services.clear();

@@ -1,5 +1,7 @@
 //! The data directory: what is in it, whose it is, and what survives.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use std::{

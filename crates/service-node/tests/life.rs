@@ -1,5 +1,7 @@
 //! Starting and stopping, in every order and from everywhere.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use std::{sync::Arc, time::Duration};

@@ -1,5 +1,7 @@
 //! Services: their order, what they are told, and what happens when one fails.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use std::{
@@ -232,8 +234,8 @@ impl Service for Offers {
     fn apis(self: &Arc<Self>) -> Vec<Module> {
         let web3 =
             Module::new("web3").method("clientVersion", || async { rpc::Result::Ok("mine") });
-        let foo = Module::new("foo").method("bar", || async { rpc::Result::Ok(7) });
-        vec![web3, foo]
+        let more = Module::new("foo").method("bar", || async { rpc::Result::Ok(7) });
+        vec![web3, more]
     }
 }
 

@@ -1,68 +1,96 @@
-//! C1: a service node, without any service.
+//! C1: a node that keeps its key, and starts and stops as a whole.
 //!
-//! New here: the container. It starts and stops what the chapters before put together by hand, and
-//! it has a directory.
+//! New here: the service node, its data directory, and the lock on it.
 //! Run: `cargo run --bin c1_stack`
 
-use anyhow::ensure;
-use service_node::{BuildError, Node};
-use tutorial::{say, say_node};
+use std::fs;
+use std::path::Path;
 
-// ANCHOR: build
-/// A node whose files are in this folder. Building it opens nothing and makes no file.
-fn node_in(folder: &std::path::Path) -> Result<Node, BuildError> {
+use anyhow::{Context as _, ensure};
+use p2p_server::Server;
+use service_node::{BuildError, Node};
+use tutorial::{listen_addr, say, within};
+
+// ANCHOR: stack
+/// A service node with nothing of its own in it. All that it keeps is in this folder.
+fn stack(folder: &Path) -> Result<Node, BuildError> {
     Node::builder()
-        // Its own directory is <folder>/one, and this is also what it calls itself to others.
         .name("one")
         .data_dir(folder)
-        .listen(tutorial::listen_addr().to_string())
-        // A plain name: the socket is in the folder.
-        .ipc(".demo.ipc")
+        .ipc("demo.ipc") // a plain name: in the data directory
+        .listen(listen_addr().to_string())
         .build()
 }
-// ANCHOR_END: build
+// ANCHOR_END: stack
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tutorial::init();
-    let folder = tempfile::tempdir()?;
 
     // ANCHOR: start
-    let node = node_in(folder.path())?;
-    node.start().await?;
-    say_node(&node)?;
-    let id = node.server()?.id();
+    let folder = tempfile::tempdir()?;
+    let node = stack(folder.path())?;
+    ensure!(files(folder.path())?.is_empty(), "a node that was only built has made a file");
+    within("the start", node.start()).await??;
+    let (id, socket) = (say_started(&node)?.id(), node.ipc_path().context("no socket")?);
+    say!("one", "files", there = files(folder.path())?);
+    ensure!(socket == folder.path().join("demo.ipc"), "the socket is at {}", socket.display());
     // ANCHOR_END: start
 
     // ANCHOR: twice
-    let Err(error) = node.start().await else { anyhow::bail!("it started twice") };
-    say!("one", "second start", error = error.to_string());
-    ensure!(error.to_string() == "node already running", "refused for another reason");
+    // A node that runs cannot be started, and nothing happens to it.
+    let error = node.start().await.err().context("started twice")?;
+    say!("one", "start refused", error = error.to_string());
+    ensure!(node.is_running() && node.server()?.id() == id, "it is not what it was");
     // ANCHOR_END: twice
 
-    // ANCHOR: second
-    // Another node, and the same directory. The lock says who has it.
-    let second = node_in(folder.path())?;
-    let Err(error) = second.start().await else { anyhow::bail!("two nodes in one directory") };
-    say!("one", "second node in the same directory", error = error.to_string());
-    let expected = format!("datadir already used by another process (pid {})", std::process::id());
-    ensure!(error.to_string() == expected, "refused for another reason");
-    // ANCHOR_END: second
+    // ANCHOR: lock
+    // Nor can a second node have the same files. It could not even be told from the first.
+    let second = stack(folder.path())?;
+    let error = second.start().await.err().context("two nodes with one key")?;
+    say!("one", "second node refused", error = error.to_string());
+    ensure!(!second.is_running() && socket.exists(), "the first has lost its socket");
+    // ANCHOR_END: lock
 
     // ANCHOR: stop
-    node.stop().await?;
-    let Err(error) = node.stop().await else { anyhow::bail!("it stopped twice") };
-    say!("one", "second stop", error = error.to_string());
-    ensure!(error.to_string() == "node not started", "refused for another reason");
+    within("the stop", node.stop()).await??;
+    say!("one", "files", there = files(folder.path())?);
+    ensure!(!socket.exists(), "the socket is still at {}", socket.display());
+    let error = node.stop().await.err().context("stopped twice")?;
+    say!("one", "stop refused", error = error.to_string());
     // ANCHOR_END: stop
 
     // ANCHOR: again
-    // Now the directory is free, and in it is the key that the first node made.
-    second.start().await?;
-    let same = second.server()?.id() == id;
-    say!("one", "after a restart", ID = second.server()?.id().to_string(), same = same);
-    ensure!(same, "a new node with an old directory is somebody else");
-    second.stop().await?;
+    // The files are free, and whoever opens them is the node whose key they hold.
+    within("the start", second.start()).await??;
+    ensure!(say_started(&second)?.id() == id, "another node in the same folder");
+    within("the stop", second.stop()).await??;
     // ANCHOR_END: again
     Ok(())
 }
+
+/// Says who a node is, as A1 does.
+fn say_started(node: &Node) -> anyhow::Result<Server> {
+    let server = node.server()?;
+    tutorial::say_started(node.name(), &server);
+    Ok(server)
+}
+
+// ANCHOR: files
+/// What is in a folder and in the folders in it.
+fn files(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir() {
+            let inside = files(&entry.path())?.into_iter();
+            names.extend(inside.map(|file| format!("{name}/{file}")));
+        } else {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+// ANCHOR_END: files

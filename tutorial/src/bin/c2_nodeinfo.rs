@@ -1,62 +1,63 @@
-//! C2: ask a node about itself, on three ways.
+//! C2: ask a node who it is, in three ways.
 //!
-//! New here: the methods that every service node has, and a client in the same process.
+//! New here: a client without a socket, and the methods that every service node has.
 //! Run: `cargo run --bin c2_nodeinfo`
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use p2p_server::NodeInfo;
 use rpc::Client;
-use tutorial::within;
+use tutorial::{value, within};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tutorial::init();
+
+    // ANCHOR: start
+    // The node of C1.
     let folder = tempfile::tempdir()?;
-    let node = tutorial::node("one").data_dir(folder.path()).ipc(".demo.ipc").build()?;
-    node.start().await?;
+    let socket = tutorial::socket_in(folder.path());
+    let node = tutorial::node("one").data_dir(folder.path()).ipc(&socket).build()?;
+    within("the start", node.start()).await??;
+    // ANCHOR_END: start
 
-    // ANCHOR: direct
-    // The shortest way: the program holds the node, and the node holds the server.
+    // ANCHOR: server
+    // First way: no RPC at all. Whoever has the node has its p2p server.
     let direct = node.server()?.node_info();
-    show("Nodeinfo from p2p.Server", &direct);
-    // ANCHOR_END: direct
+    say_info("Nodeinfo from p2p.Server", &direct);
+    // ANCHOR_END: server
 
-    // ANCHOR: attached
-    // As a client, but without leaving the process: a pipe in memory takes the socket's place.
-    let attached = node.attach()?;
-    let by_rpc: NodeInfo = within("an answer", attached.call("admin_nodeInfo", ())).await??;
-    show("Nodeinfo from IPC via ServiceNode", &by_rpc);
-    // ANCHOR_END: attached
+    // ANCHOR: in_process
+    // Second way: a client in this process. Its calls are the text of B1, through a pipe in memory.
+    let client = node.attach()?;
+    let in_process: NodeInfo = within("an answer", client.call("admin_nodeInfo", ())).await??;
+    say_info("Nodeinfo from IPC via ServiceNode", &in_process);
+    // ANCHOR_END: in_process
 
-    // ANCHOR: external
-    // As any other program would: through the socket.
-    let socket = node.ipc_path().context("a node with a folder has a socket")?;
-    let external = Client::connect(&socket).await?;
-    let by_socket: NodeInfo = within("an answer", external.call("admin_nodeInfo", ())).await??;
-    show("Nodeinfo from IPC via external call", &by_socket);
-    // ANCHOR_END: external
+    // ANCHOR: socket
+    // Third way: a client that knows the path of the socket and nothing else of us.
+    let client = Client::connect(&socket).await?;
+    let external: NodeInfo = within("an answer", client.call("admin_nodeInfo", ())).await??;
+    say_info("Nodeinfo from IPC via external call", &external);
+    // ANCHOR_END: socket
 
     // ANCHOR: equal
-    ensure!(direct == by_rpc && direct == by_socket, "three ways, and not one node");
-    ensure!(direct.ports.listener != 0, "a node that listens has a port");
-    // The socket's end is the proof that the third way led through it.
-    node.stop().await?;
-    ensure!(!socket.exists(), "the socket outlived its node");
-    let refused = within("a refusal", external.call::<NodeInfo>("admin_nodeInfo", ())).await?;
-    ensure!(refused.is_err(), "somebody else answered");
+    ensure!(direct == in_process && in_process == external, "three answers are not one");
+    ensure!(direct.ports.listener != 0, "it listens nowhere");
     // ANCHOR_END: equal
+
+    within("the stop", node.stop()).await??;
     Ok(())
 }
 
-// ANCHOR: show
-/// Says what a node told about itself; the message says on which way.
-fn show(message: &str, info: &NodeInfo) {
+// ANCHOR: say
+/// Says who a node is, according to one of the three.
+fn say_info(message: &str, info: &NodeInfo) {
     let fields = [
-        ("enode", tutorial::value(&info.enode)),
-        ("IP", tutorial::value(&info.ip)),
-        ("ID", tutorial::value(&info.id)),
-        ("listening address", tutorial::value(&info.listen_addr)),
+        ("enode", value(&info.enode)),
+        ("IP", value(&info.ip)),
+        ("ID", value(&info.id)),
+        ("listening address", value(&info.listen_addr)),
     ];
     tutorial::say(Some("one"), message, fields.into());
 }
-// ANCHOR_END: show
+// ANCHOR_END: say

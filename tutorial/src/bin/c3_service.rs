@@ -1,118 +1,124 @@
-//! C3: a service of one's own, and who may ask it what.
+//! C3: a service of your own, and who may call it by which way.
 //!
-//! New here: the service, two namespaces, and a list of what each door offers.
+//! New here: a service with two namespaces; HTTP and WebSocket, each with a list of its own.
 //! Run: `cargo run --bin c3_service`
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use rpc::{Client, HttpConfig, Module, Modules, WsConfig, code};
-use serde_json::Value;
 use service_node::Service;
-use tutorial::{http_status, refused, say, value, within};
+use tutorial::{error_of, post, refused, say, within};
 
 // ANCHOR: service
-/// A service with a number in it. It talks to nobody, and has nothing to start or stop.
-struct Answer {
-    number: u64,
+/// A service that knows a number.
+struct FooService {
+    value: i64,
 }
 
-impl Answer {
-    async fn get_number(self: Arc<Self>) -> rpc::Result<u64> {
-        Ok(self.number)
-    }
-
-    async fn double(self: Arc<Self>, n: u64) -> rpc::Result<u64> {
-        Ok(n * 2)
-    }
+/// The method `foo_getNumber`.
+async fn get_number(service: Arc<FooService>) -> rpc::Result<i64> {
+    Ok(service.value)
 }
 
-impl Service for Answer {
+/// The method `bar_double`, which needs no service.
+async fn double(n: i64) -> Result<i64, &'static str> {
+    n.checked_mul(2).ok_or("too large")
+}
+// ANCHOR_END: service
+
+// ANCHOR: apis
+impl Service for FooService {
     fn apis(self: &Arc<Self>) -> Vec<Module> {
         vec![
-            Module::new("foo").method_of(self, "getNumber", Self::get_number),
-            Module::new("bar").method_of(self, "double", Self::double),
+            Module::new("foo").method_of(self, "getNumber", get_number),
+            Module::new("bar").method("double", double),
         ]
     }
 }
-// ANCHOR_END: service
+// ANCHOR_END: apis
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tutorial::init();
-    let folder = tempfile::tempdir()?;
 
-    // ANCHOR: node
-    // Each of the doors on the network has a list. There is no `baz`, which is no error.
+    // ANCHOR: start
+    let folder = tempfile::tempdir()?;
     let http = Modules::only(["net", "web3", "foo", "bar"]);
-    let ws = Modules::only(["net", "web3", "foo", "baz"]);
+    let ws = Modules::only(["net", "web3", "foo", "baz"]); // there is no `baz`
+    let socket = tutorial::socket_in(folder.path());
     let node = tutorial::node("one")
         .data_dir(folder.path())
+        .ipc(&socket)
+        .service(|_| FooService { value: 42 })
         .http(HttpConfig::new("127.0.0.1:0").modules(http))
         .ws(WsConfig::new("127.0.0.1:0").modules(ws))
-        .service(|_| Answer { number: 42 })
         .build()?;
-    node.start().await?;
-    // ANCHOR_END: node
+    within("the start", node.start()).await??;
+    // ANCHOR_END: start
 
-    // ANCHOR: clients
-    let ipc = Client::connect(node.ipc_path().context("no socket")?).await?;
-    let http_addr = node.http_addr().context("no port for HTTP")?;
+    // ANCHOR: call
+    let ipc = Client::connect(&socket).await?;
+    let http_addr = node.http_addr().context("no HTTP")?;
     let http = Client::connect(format!("http://{http_addr}")).await?;
-    let ws_addr = node.ws_addr().context("no port for WebSocket")?;
+    let ws_addr = node.ws_addr().context("no WebSocket")?;
     let ws = Client::connect(format!("ws://{ws_addr}")).await?;
-    // ANCHOR_END: clients
 
-    // ANCHOR: calls
-    for (door, client) in [("IPC", &ipc), ("HTTP", &http)] {
-        let number: u64 = within("an answer", client.call("foo_getNumber", ())).await??;
-        say(None, door, vec![("getnumber", value(&number))]);
-        let double: u64 = within("an answer", client.call("bar_double", (number,))).await??;
-        say(None, door, vec![("double", value(&double))]);
-        ensure!((number, double) == (42, 84), "wrong numbers over {door}");
-    }
-    let number: u64 = within("an answer", ws.call("foo_getNumber", ())).await??;
-    say!("WS", getnumber = number);
-    ensure!(number == 42, "a wrong number over WS");
-    // ANCHOR_END: calls
+    let number = number_from(&ipc).await?;
+    say!("one", "IPC", getnumber = number);
+    let doubled: i64 = within("an answer", ipc.call("bar_double", (number,))).await??;
+    say!("one", "IPC", double = doubled);
+    ensure!((number, doubled) == (42, 84), "wrong by IPC");
+
+    let number = number_from(&http).await?;
+    say!("one", "HTTP", getnumber = number);
+    let doubled: i64 = within("an answer", http.call("bar_double", (number,))).await??;
+    say!("one", "HTTP", double = doubled);
+    ensure!((number, doubled) == (42, 84), "wrong by HTTP");
+    // ANCHOR_END: call
 
     // ANCHOR: refused
-    // `bar` is not in the list of this door. For a caller it does not exist.
-    let Err(rpc::ClientError::Call(error)) =
-        within("a refusal", ws.call::<u64>("bar_double", (42,))).await?
-    else {
-        anyhow::bail!("bar_double was not refused over WS");
-    };
-    say!("WS (double expected fail)", code = error.code(), error = error.message());
-    ensure!(error.code() == code::METHOD_NOT_FOUND, "refused for another reason");
+    let number = number_from(&ws).await?;
+    say!("one", "WS", getnumber = number);
+    ensure!(number == 42, "wrong by WebSocket");
+    let error = error_of(&ws, "bar_double", (number,)).await?;
+    say!("one", "WS (double expected fail)", code = error.code(), error = error.message());
+    ensure!(error.code() == code::METHOD_NOT_FOUND, "refused, but for another reason");
     // ANCHOR_END: refused
 
     // ANCHOR: modules
-    for (door, client) in [("IPC", &ipc), ("HTTP", &http), ("WS", &ws)] {
-        let modules: Value = within("an answer", client.call("rpc_modules", ())).await??;
-        let names: Vec<_> = modules.as_object().context("no object")?.keys().collect();
-        say!("modules", door = door, modules = names);
-        ensure!(modules.get("bar").is_some() == (door != "WS"), "the list of {door} is not kept");
+    // What each way in has to offer, in its own words.
+    for (way, client) in [("IPC", &ipc), ("HTTP", &http), ("WS", &ws)] {
+        let call = client.call("rpc_modules", ());
+        let modules: BTreeMap<String, String> = within("an answer", call).await??;
+        let names: Vec<_> = modules.into_keys().collect();
+        say!("one", "modules", way = way, names = names);
+        ensure!(names.iter().any(|name| name == "bar") == (way != "WS"), "`bar` over {way}");
+        ensure!(names.iter().any(|name| name == "admin") == (way == "IPC"), "`admin` over {way}");
     }
     // ANCHOR_END: modules
 
     // ANCHOR: http
-    // What a web page could make a browser send: under a name of its own, or as plain text.
-    let call = r#"{"jsonrpc":"2.0","id":1,"method":"foo_getNumber"}"#;
+    // HTTP is asked by every browser. What looks like a web page's request does not come through.
     for (host, content_type, expected) in [
         ("localhost", "application/json", 200),
         ("evil.example", "application/json", 403),
         ("localhost", "text/plain", 415),
     ] {
-        let status = http_status(http_addr, host, content_type, call).await?;
-        say!("HTTP request", host = host, "content type" = content_type, status = status);
-        ensure!(status == expected, "want status {expected}");
+        let status = post(http_addr, host, content_type, "foo_getNumber").await?;
+        say!("one", "HTTP request", host = host, "content type" = content_type, status = status);
+        ensure!(status == expected, "{host}, {content_type}: {status}");
     }
-    // One question, one answer: there is nothing to send a notification on.
-    let error = refused(&http, "foo_subscribe", ("numbers",)).await?;
-    ensure!(error.message() == "notifications not supported", "refused for another reason");
+    // One request, one answer: nothing can come later.
+    let error = refused(&http, "foo_subscribe", ("anything",)).await?;
+    ensure!(error.message() == "notifications not supported", "a subscription over HTTP");
     // ANCHOR_END: http
 
-    node.stop().await?;
+    within("the stop", node.stop()).await??;
     Ok(())
+}
+
+async fn number_from(client: &Client) -> anyhow::Result<i64> {
+    Ok(within("an answer", client.call("foo_getNumber", ())).await??)
 }

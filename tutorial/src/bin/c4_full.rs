@@ -1,138 +1,125 @@
-//! C4: everything at once: calls that make a service ping, and events that tell what came of it.
+//! C4: pings by order, from the call to the peer and back.
 //!
-//! New here: a service with a protocol and an API, in `src/foo.rs`, on two nodes.
+//! New here: a service with a protocol, one object behind both; a node that is driven by RPC alone.
 //! Run: `cargo run --bin c4_full`
 
 use anyhow::{Context as _, ensure};
-use enode::{NodeId, SecretKey};
-use rpc::{Client, Subscription};
+use enode::NodeId;
+use rpc::{Client, Subscription, code};
 use serde_json::Value;
-use service_node::Node;
 use tutorial::foo::FooService;
-use tutorial::{peer_of, refused, say, say_json_event, say_node, within};
-
-// ANCHOR: side
-/// A node, seen through RPC only.
-struct Side {
-    name: &'static str,
-    client: Client,
-    events: Subscription<Value>,
-    sent: usize,
-    received: usize,
-}
-
-/// A node with the foo service, and a client that has subscribed to what happens there.
-async fn start(name: &'static str) -> anyhow::Result<(Node, Side)> {
-    let node =
-        tutorial::node(name).message_events(true).service(|_| FooService::default()).build()?;
-    node.start().await?;
-    say_node(&node)?;
-    let client = node.attach()?;
-    let events = within("a subscription", client.subscribe("admin", ("peerEvents",))).await??;
-    Ok((node, Side { name, client, events, sent: 0, received: 0 }))
-}
-// ANCHOR_END: side
+use tutorial::{refused, say, say_event, say_started, within};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tutorial::init();
 
     // ANCHOR: start
-    let (node_one, mut one) = start("one").await?;
-    let (node_two, mut two) = start("two").await?;
-    say!("servicenode #1 before ping", pongcount = one.pong_count().await?);
-    say!("servicenode #2 before ping", pongcount = two.pong_count().await?);
+    let (one, two) = (tutorial::node("one").no_listen(), tutorial::node("two"));
+    let one = one.message_events(true).service(|_| FooService::default()).build()?;
+    let two = two.message_events(true).service(|_| FooService::default()).build()?;
+    within("the start", one.start()).await??;
+    within("the start", two.start()).await??;
+    say_started("one", &one.server()?);
+    say_started("two", &two.server()?);
     // ANCHOR_END: start
 
+    // ANCHOR: before
+    // From here on the nodes are told and asked by RPC, and by nothing else.
+    let (at_one, at_two) = (one.attach()?, two.attach()?);
+    let (pongs_one, pongs_two) = (pong_count(&at_one).await?, pong_count(&at_two).await?);
+    say!("one", "servicenode #1 before ping", pongcount = pongs_one);
+    say!("two", "servicenode #2 before ping", pongcount = pongs_two);
+    ensure!((pongs_one, pongs_two) == (0, 0), "pongs before there was a ping");
+    // ANCHOR_END: before
+
     // ANCHOR: connect
-    let enode = node_two.server()?.enode();
-    let added: bool = within("an answer", one.client.call("admin_addPeer", (enode,))).await??;
-    ensure!(added, "not added");
-    let peer_of_one = peer_of(&one.next("add").await?)?;
-    let peer_of_two = peer_of(&two.next("add").await?)?;
+    let mut events_one = subscribe(&at_one).await?;
+    let mut events_two = subscribe(&at_two).await?;
+    let enode = two.server()?.node_info().enode;
+    let added: bool = within("an answer", at_one.call("admin_addPeer", (enode,))).await??;
+    ensure!(added, "nobody will be called");
     // ANCHOR_END: connect
 
     // ANCHOR: ping
-    one.ping(peer_of_one, 4).await?;
-    two.ping(peer_of_two, 2).await?;
-    // Each side gets the other's pings, and the pongs for its own.
-    one.until_messages(6).await?;
-    two.until_messages(6).await?;
+    // Both at a time: as soon as a node has its peer, it is told to ping it.
+    let (peer_of_one, peer_of_two) = tokio::try_join!(
+        ping("one", &at_one, &mut events_one, 4),
+        ping("two", &at_two, &mut events_two, 2),
+    )?;
     // ANCHOR_END: ping
 
     // ANCHOR: quit
-    one.call("foo_quit", peer_of_one).await?;
-    // It has gone by now, or is about to.
-    two.call("foo_quit", peer_of_two).await?;
-    one.next("drop").await?;
-    two.next("drop").await?;
+    // Whoever is told first hangs up. With the other there is nothing left to do, and no error.
+    let () = within("an answer", at_one.call("foo_quit", (peer_of_one,))).await??;
+    let () = within("an answer", at_two.call("foo_quit", (peer_of_two,))).await??;
+    for (node, events) in [("one", &mut events_one), ("two", &mut events_two)] {
+        ensure!(
+            next(node, events).await?["type"] == "drop",
+            "node {node} got one message too many"
+        );
+    }
     // ANCHOR_END: quit
 
-    // ANCHOR: count
-    let (of_one, of_two) = (one.pong_count().await?, two.pong_count().await?);
-    say!("servicenode #1 after ping", pongcount = of_one);
-    say!("servicenode #2 after ping", pongcount = of_two);
-    ensure!((of_one, of_two) == (4, 2), "pongs were lost");
-    ensure!((one.sent, two.sent) == (6, 6), "messages were lost");
+    // ANCHOR: after
+    let (pongs_one, pongs_two) = (pong_count(&at_one).await?, pong_count(&at_two).await?);
+    say!("one", "servicenode #1 after ping", pongcount = pongs_one);
+    say!("two", "servicenode #2 after ping", pongcount = pongs_two);
+    ensure!((pongs_one, pongs_two) == (4, 2), "as many pongs as pings, on each side");
+    let error = refused(&at_one, "foo_quit", (NodeId::new([0x66; 32]),)).await?;
+    ensure!(
+        error.code() == code::SERVER && error.message() == "unknown peer",
+        "it knows everybody"
+    );
+    // ANCHOR_END: after
 
-    let nobody = SecretKey::random().node_id();
-    let error = refused(&one.client, "foo_quit", (nobody,)).await?;
-    ensure!(error.code() == -32_000 && error.message() == "unknown peer", "refused otherwise");
-    // ANCHOR_END: count
-
-    node_one.stop().await?;
-    node_two.stop().await?;
+    within("the stop", one.stop()).await??;
+    within("the stop", two.stop()).await??;
     Ok(())
 }
 
-impl Side {
-    // ANCHOR: calls
-    async fn pong_count(&self) -> anyhow::Result<u64> {
-        Ok(within("an answer", self.client.call("foo_pongCount", ())).await??)
+// ANCHOR: drive
+/// Waits for the node's peer, has it pinged so many times, and waits for the messages of both nodes'
+/// pings. Gives the peer's id.
+async fn ping(
+    node: &str,
+    client: &Client,
+    events: &mut Subscription<Value>,
+    pings: usize,
+) -> anyhow::Result<String> {
+    let added = next(node, events).await?;
+    ensure!(added["type"] == "add", "something before the `add`");
+    let peer = added["peer"].as_str().context("an event without a peer")?.to_owned();
+    for count in 1..=pings {
+        let () = within("an answer", client.call("foo_ping", (&peer,))).await??;
+        say!(node, "sent ping", count = count);
     }
-
-    /// A call about a peer that has no result.
-    async fn call(&self, method: &str, peer: NodeId) -> anyhow::Result<()> {
-        let result: Value = within("an answer", self.client.call(method, (peer,))).await??;
-        ensure!(result.is_null(), "{method} gave {result}");
-        Ok(())
-    }
-
-    async fn ping(&self, peer: NodeId, times: u64) -> anyhow::Result<()> {
-        for count in 1..=times {
-            self.call("foo_ping", peer).await?;
-            say!(self.name, "sent ping", count = count, peer = peer.to_string());
+    // Four pings and two, and a pong for each: six messages out, six in.
+    let (mut sent, mut received) = (0, 0);
+    while (sent, received) != (6, 6) {
+        match next(node, events).await?["type"].as_str() {
+            Some("msgsend") => sent += 1,
+            Some("msgrecv") => received += 1,
+            other => anyhow::bail!("the connection ended early: {other:?}"),
         }
-        Ok(())
     }
-    // ANCHOR_END: calls
+    Ok(peer)
+}
+// ANCHOR_END: drive
 
-    // ANCHOR: events
-    /// The next event, which must be of this type.
-    async fn next(&mut self, kind: &str) -> anyhow::Result<Value> {
-        let event = self.any().await?;
-        ensure!(event["type"] == kind, "node {}: no {kind} but {event}", self.name);
-        Ok(event)
-    }
+async fn pong_count(client: &Client) -> anyhow::Result<u64> {
+    Ok(within("an answer", client.call("foo_pongCount", ())).await??)
+}
 
-    /// Reads events until so many messages went each way.
-    async fn until_messages(&mut self, count: usize) -> anyhow::Result<()> {
-        while self.sent < count || self.received < count {
-            let event = self.any().await?;
-            match event["type"].as_str() {
-                Some("msgsend") => self.sent += 1,
-                Some("msgrecv") => self.received += 1,
-                _ => anyhow::bail!("node {}: no message but {event}", self.name),
-            }
-        }
-        Ok(())
-    }
+/// The peer events of a node.
+async fn subscribe(client: &Client) -> anyhow::Result<Subscription<Value>> {
+    let subscribe = client.subscribe("admin", ("peerEvents",));
+    Ok(within("a subscription", subscribe).await??)
+}
 
-    async fn any(&mut self) -> anyhow::Result<Value> {
-        let event = within("an event", self.events.next()).await?;
-        let event = event.context("the subscription ended")??;
-        say_json_event(self.name, &event);
-        Ok(event)
-    }
-    // ANCHOR_END: events
+/// The next of them.
+async fn next(node: &str, events: &mut Subscription<Value>) -> anyhow::Result<Value> {
+    let event = within("a peer event", events.next()).await?.context("the node stopped")??;
+    say_event(node, &event);
+    Ok(event)
 }

@@ -85,8 +85,8 @@ async fn main() -> anyhow::Result<()> {
     // The program keeps a hand on the number, too.
     let number = Arc::new(AtomicI64::new(0));
     let shared = Arc::clone(&number);
-    let foo = move |_: &ServiceContext| FooService { number: Arc::clone(&shared) };
-    let node = tutorial::node("one").service(foo.clone()).service(BarService::new).build()?;
+    let new_foo = move |_: &ServiceContext| FooService { number: Arc::clone(&shared) };
+    let node = tutorial::node("one").service(new_foo.clone()).service(BarService::new).build()?;
     node.start().await?;
     // ANCHOR_END: start
 
@@ -101,14 +101,14 @@ async fn main() -> anyhow::Result<()> {
     // ANCHOR_END: calls
 
     // ANCHOR: twice
-    let twice = tutorial::node("two").service(foo.clone()).service(foo.clone()).build()?;
+    let twice = tutorial::node("two").service(new_foo.clone()).service(new_foo.clone()).build()?;
     let Err(error) = twice.start().await else { anyhow::bail!("one service, twice") };
     say!("same service twice", error = error.to_string());
     ensure!(error.to_string() == "duplicate service: FooService", "refused for another reason");
     // ANCHOR_END: twice
 
     // ANCHOR: reverse
-    let reverse = tutorial::node("three").service(BarService::new).service(foo).build()?;
+    let reverse = tutorial::node("three").service(BarService::new).service(new_foo).build()?;
     let Err(error) = reverse.start().await else { anyhow::bail!("bar found what was not there") };
     say!("reverse order", error = error.to_string());
     ensure!(error.to_string().ends_with("unknown service: FooService"), "refused otherwise");

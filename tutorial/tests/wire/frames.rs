@@ -1,21 +1,25 @@
 //! Packets and frames between nodes, taken apart: names, fields, encryption.
 
-use alloy_rlp::Header;
+use alloy_rlp::{Decodable as _, Header, RlpDecodable};
 use serde_json::Value;
 
 /// What a chapter's nodes send, taken apart: these pieces, each between anchors of its name.
 /// `fields` are those of the protocol's message.
+///
+/// Where the bodies of both sides return, who hangs up first differs from run to run: do not want
+/// that disconnect.
 pub(crate) fn pieces(lines: &[Value], wanted: &[&str], fields: &[&str]) -> String {
     let mut text = String::new();
-    let (one, two) = (connections(lines, "one"), connections(lines, "two"));
-    for (index, (one, two)) in one.into_iter().zip(two).enumerate() {
+    // Node two is called, by one node after the other.
+    let (callers, two) = (connections(lines, false), connections(lines, true));
+    for (index, (caller, two)) in callers.into_iter().zip(two).enumerate() {
         let suffix = if index == 0 { String::new() } else { format!("_{}", index + 1) };
-        let snappy = [&one, &two].iter().all(|side| side.iter().any(Piece::is_hello));
-        for turn in 0..one.len().max(two.len()) {
-            for piece in [one.get(turn), two.get(turn)].into_iter().flatten() {
+        let context = Context::of(&caller, &two, fields);
+        for turn in 0..caller.len().max(two.len()) {
+            for piece in [caller.get(turn), two.get(turn)].into_iter().flatten() {
                 let name = format!("{}{suffix}", piece.name(turn));
                 if wanted.contains(&name.as_str()) {
-                    text += &super::anchored(&name, &piece.text(snappy, fields));
+                    text += &super::anchored(&name, &piece.text(&context));
                 }
             }
         }
@@ -23,21 +27,63 @@ pub(crate) fn pieces(lines: &[Value], wanted: &[&str], fields: &[&str]) -> Strin
     text
 }
 
-/// What a node sent, connection by connection.
-fn connections(lines: &[Value], node: &str) -> Vec<Vec<Piece>> {
-    let sent = lines.iter().filter(|line| line["message"] == "sent" && line["node"] == node);
+/// What has to be known of a connection to read a piece of it.
+struct Context<'a> {
+    caller: String,
+    /// Whether messages after the hellos are compressed.
+    snappy: bool,
+    /// As `foo/42`; empty if there is none.
+    protocol: String,
+    /// The names of the fields of its message.
+    fields: &'a [&'a str],
+}
+
+impl<'a> Context<'a> {
+    fn of(caller: &[Piece], two: &[Piece], fields: &'a [&'a str]) -> Self {
+        let hello = |pieces: &[Piece]| pieces.iter().find(|piece| piece.is_hello()).map(Hello::of);
+        let (hello, answer) = (hello(caller), hello(two));
+        let snappy = hello.is_some() && answer.is_some();
+        let protocol = hello.and_then(|hello| hello.capabilities.into_iter().next());
+        Self {
+            caller: caller[0].node.clone(),
+            snappy,
+            protocol: protocol.map_or_else(String::new, |it| format!("{}/{}", it.name, it.version)),
+            fields,
+        }
+    }
+}
+
+#[derive(RlpDecodable)]
+struct Hello {
+    _version: u64,
+    _name: String,
+    capabilities: Vec<Capability>,
+    _port: u64,
+    _key: [u8; 64],
+}
+
+#[derive(RlpDecodable)]
+struct Capability {
+    name: String,
+    version: u64,
+}
+
+impl Hello {
+    fn of(piece: &Piece) -> Self {
+        Self::decode(&mut piece.payload.as_deref().unwrap()).unwrap()
+    }
+}
+
+/// What node two sent, or what those that call it sent, connection by connection.
+fn connections(lines: &[Value], by_two: bool) -> Vec<Vec<Piece>> {
+    let sent =
+        lines.iter().filter(|line| line["message"] == "sent" && (line["node"] == "two") == by_two);
     let mut connections: Vec<Vec<Piece>> = Vec::new();
     for piece in sent.map(Piece::of) {
         if piece.payload.is_none() {
             connections.push(Vec::new());
         }
         connections.last_mut().expect("the handshake comes first").push(piece);
-    }
-    for pieces in &mut connections {
-        // Where a protocol runs, both sides may hang up; who is first differs from run to run.
-        if pieces.iter().any(|piece| piece.code >= PROTOCOLS) {
-            pieces.retain(|piece| piece.code != DISCONNECT);
-        }
     }
     connections
 }
@@ -70,8 +116,8 @@ impl Piece {
     /// `auth_one`, `hello_two`, `foo_one_3`.
     fn name(&self, turn: usize) -> String {
         match (&self.payload, self.code) {
-            (None, _) if self.node == "one" => "auth".to_owned(),
-            (None, _) => "ack".to_owned(),
+            (None, _) if self.node == "two" => "ack".to_owned(),
+            (None, _) => "auth".to_owned(),
             (_, HELLO) => format!("hello_{}", self.node),
             (_, DISCONNECT) => format!("disconnect_{}", self.node),
             // After handshake and hello.
@@ -79,14 +125,12 @@ impl Piece {
         }
     }
 
-    fn text(&self, snappy: bool, fields: &[&str]) -> String {
-        let other = if self.node == "one" { "two" } else { "one" };
+    fn text(&self, context: &Context<'_>) -> String {
+        let other = if self.node == "two" { &context.caller } else { "two" };
         let mut text = format!("{} ──▶ {other}   ", self.node);
         match &self.payload {
             None => self.packet(&mut text, other),
-            Some(payload) => {
-                self.frame(&mut text, payload, snappy && !self.is_hello(), fields);
-            }
+            Some(payload) => self.frame(&mut text, payload, context),
         }
         text
     }
@@ -115,11 +159,11 @@ impl Piece {
     }
 
     /// The message as it is, as it is compressed, and as it travels.
-    fn frame(&self, text: &mut String, payload: &[u8], snappy: bool, fields: &[&str]) {
+    fn frame(&self, text: &mut String, payload: &[u8], context: &Context<'_>) {
         *text += &match self.code {
             HELLO => "hello\n".to_owned(),
             DISCONNECT => "disconnect\n".to_owned(),
-            code => format!("code {} of foo/42\n", code - PROTOCOLS),
+            code => format!("code {} of {}\n", code - PROTOCOLS, context.protocol),
         };
         let code = alloy_rlp::encode(self.code);
         row(text, "message", &code, &format!("the code, {}", self.code));
@@ -128,12 +172,12 @@ impl Piece {
                 &["version", "name", "capabilities", "port, not in use any more", "public key"]
             }
             DISCONNECT => &["reason"],
-            _ => fields,
+            _ => context.fields,
         };
         items(text, "payload", payload, 0, names);
 
         let mut content = payload.to_vec();
-        if snappy {
+        if context.snappy && !self.is_hello() {
             content = snap::raw::Encoder::new().compress_vec(payload).unwrap();
             row(text, "compressed", &content, &format!("{} bytes", content.len()));
         }
@@ -146,6 +190,13 @@ impl Piece {
         row(text, "", &bytes[32..end], &format!("{size} bytes, padded to {}, encrypted", end - 32));
         row(text, "", &bytes[end..], "tag");
     }
+}
+
+/// A payload by itself; `names` are those of its fields.
+pub(crate) fn payload(payload: &[u8], names: &[&str]) -> String {
+    let mut text = String::new();
+    items(&mut text, "payload", payload, 0, names);
+    text
 }
 
 /// An RLP item and, below it, what is in it; `names` are those of the fields of a message.

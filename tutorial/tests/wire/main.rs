@@ -17,7 +17,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use alloy_rlp::{RlpDecodable, RlpEncodable};
 use enode::SecretKey;
+use p2p_server::protocols::Spec;
+use p2p_server::{MsgChannel, message_set};
 use serde_json::Value;
 
 use crate::frames::shortened;
@@ -103,6 +106,99 @@ fn b3_shows_an_order_its_notifications_and_the_message_it_became() {
     );
 
     compare("b3_message", &(messages + &frames::pieces(&lines, &["foo_one_1"], &["content"])));
+}
+
+#[tokio::test]
+async fn d1_shows_a_typed_message_in_two_forms_and_three_that_are_none() {
+    message_set! {
+        enum Foo {
+            Msg(FooMsg) = 0,
+        }
+    }
+    let (typed, mut plain) = MsgChannel::pair();
+    let typed = Spec::<Foo>::new("fooping", 42).wrapped(true).over(typed);
+    typed.send(FooMsg { v: 42 }).await.unwrap();
+    let message = plain.recv().await.unwrap();
+    let wrapped = frames::payload(&message.payload, &["context", "payload"]);
+
+    let pieces = [
+        "foo_one_1",
+        "foo_three_1_2",
+        "disconnect_two_2",
+        "foo_four_1_3",
+        "foo_five_1_4",
+        "disconnect_two_4",
+    ];
+
+    let lines = run(env!("CARGO_BIN_EXE_d1_protocols"));
+
+    let text = frames::pieces(&lines, &pieces, &["V"]);
+    compare("d1_protocols", &(text + &anchored("wrapped", &wrapped)));
+}
+
+/// What the nodes of D1 say.
+#[derive(RlpEncodable, RlpDecodable)]
+struct FooMsg {
+    v: u64,
+}
+
+#[test]
+fn c2_shows_one_answer_by_two_ways() {
+    let lines = run(env!("CARGO_BIN_EXE_c2_nodeinfo"));
+
+    compare("c2_nodeinfo", &messages::pieces(&lines, &["inproc_1", "call_1"]));
+}
+
+#[test]
+fn c3_shows_lists_and_what_is_not_in_them() {
+    let lines = run(env!("CARGO_BIN_EXE_c3_service"));
+    let pieces = [
+        "call_2",
+        "http_2",
+        "ws_2",
+        "call_3",
+        "ws_3",
+        "request_1",
+        "request_2",
+        "request_3",
+        "http_4",
+    ];
+
+    compare("c3_service", &messages::pieces(&lines, &pieces));
+}
+
+#[test]
+fn c4_shows_an_order_the_ping_it_became_and_the_pong() {
+    let lines = run(env!("CARGO_BIN_EXE_c4_full"));
+    let pieces = [
+        "inproc_2",
+        "inproc_3",
+        "event_add",
+        "inproc_4",
+        "event_msgsend",
+        "event_msgrecv",
+        "inproc_8",
+        "inproc_two_5",
+        "inproc_9",
+        "inproc_10",
+    ];
+    let messages = messages::pieces(&lines, &pieces);
+
+    compare("c4_full", &(messages + &pings_and_pongs(&lines)));
+}
+
+/// A ping of node one and a pong of node two. Their frames differ from run to run, as the two nodes
+/// do not wait for each other; the payloads do not.
+fn pings_and_pongs(lines: &[Value]) -> String {
+    let sent = |name: &str, node: &str, payload: &str| {
+        let was_sent = |line: &Value| {
+            line["message"] == "sent" && line["node"] == node && line["payload"] == payload
+        };
+        assert!(lines.iter().any(was_sent), "{node} has not sent {payload}");
+        let bytes = const_hex::decode(payload).unwrap();
+        anchored(name, &frames::payload(&bytes, &["pong", "created"]))
+    };
+    sent("ping", "one", "c280c0") + &sent("pong", "two", "c201c0")
 }
 
 /// Compares with the file in the book, or writes it.

@@ -1,4 +1,12 @@
 //! The text of RPC messages, as it was but for what differs from run to run, broken into lines.
+//!
+//! ```text
+//!   call_2          the second call over IPC, and its answer; all others by what they came over:
+//!   http_2          HTTP, ws_2 WebSocket, inproc_2 in process
+//!   inproc_two_2    that of node two, where node one has clients, too
+//!   event_add       a notification, by the event it tells of; event_two_add
+//!   request_3       the third request written by hand, with its head
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -8,23 +16,56 @@ use serde_json::Value;
 /// by the event they tell of, each between anchors of its name.
 pub(crate) fn pieces(lines: &[Value], wanted: &[&str]) -> String {
     let mut pieces: BTreeMap<String, String> = BTreeMap::new();
-    for line in lines.iter().filter(|line| line["message"] == "RPC message") {
-        let text = line["text"].as_str().unwrap();
-        let message: Value = serde_json::from_str(text).unwrap();
-        let arrow =
-            if line["from"] == "client" { "client ──▶ " } else { "client ◀── " };
-        *pieces.entry(name(&message)).or_default() += &broken(arrow, &settled(text));
+    let mut requests = 0;
+    for line in lines {
+        let from_client = line["from"] == "client";
+        let arrow = if from_client { "client ──▶ " } else { "client ◀── " };
+        let text = || line["text"].as_str().unwrap();
+        match line["message"].as_str().unwrap() {
+            "RPC message" => {
+                let text = broken(arrow, &settled(text()));
+                let piece = pieces.entry(name(line)).or_default();
+                // Of several events of one type the first is enough.
+                if !piece.contains(arrow) {
+                    *piece += &text;
+                }
+            }
+            "HTTP message" => {
+                requests += usize::from(from_client);
+                *pieces.entry(format!("request_{requests}")).or_default() += &raw(arrow, text());
+            }
+            _ => {}
+        }
     }
     wanted.iter().map(|name| super::anchored(name, &pieces[*name])).collect()
 }
 
-fn name(message: &Value) -> String {
+fn name(line: &Value) -> String {
+    let message: Value = serde_json::from_str(line["text"].as_str().unwrap()).unwrap();
+    let node = if line["node"] == "two" { "two_" } else { "" };
+    let over = match line["over"].as_str().unwrap() {
+        "ipc" => "call",
+        other => other,
+    };
     match &message["id"] {
         Value::Null => {
-            format!("event_{}", message["params"]["result"]["type"].as_str().unwrap())
+            format!("event_{node}{}", message["params"]["result"]["type"].as_str().unwrap())
         }
-        id => format!("call_{id}"),
+        id => format!("{over}_{node}{id}"),
     }
+}
+
+/// A request or an answer of HTTP, head and all, line by line.
+fn raw(arrow: &str, text: &str) -> String {
+    let mut begin = arrow.to_owned();
+    let mut out = String::new();
+    for line in text.lines() {
+        let line = if line.starts_with("date: ") { "date: [NOW]" } else { line };
+        out += format!("{begin}{line}").trim_end();
+        out += "\n";
+        begin = " ".repeat(arrow.chars().count());
+    }
+    out
 }
 
 /// Keys and ids in short; in brackets what is another one in each run.

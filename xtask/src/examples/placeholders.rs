@@ -6,6 +6,7 @@
 //!   /tmp/xtask-17/a1_server/key     →   [DIR]/key
 //!   rtt=312.5µs                     →   rtt=[DURATION]
 //!   foo/v42/linux/rust1.95.0        →   foo/v42/[OS]/[RUNTIME]
+//!   one/linux-x86_64/rustc1.95.0    →   one/[OS]/[RUNTIME]
 //!   (pid 4711)                      →   (pid [PID])
 //! ```
 //!
@@ -168,7 +169,9 @@ mod tests {
         check("rtt=312.5µs", "rtt=[DURATION]");
         check("took 0.11 s.", "took [DURATION].");
         check("name=foo/v42/linux/rust1.95.0", "name=foo/v42/[OS]/[RUNTIME]");
+        check("name=one/linux-x86_64/rustc1.95.0", "name=one/[OS]/[RUNTIME]");
         check("in use (os error 98)", "in use (os error [N])");
+        check("another process (pid 4711)", "another process (pid [PID])");
         check("enr=enr:-IS4Q_x", "enr=enr:[RECORD]");
         check("key /tmp/run/a1/.tmpXy9/nodekey", "key [DIR]/nodekey");
         check("listener on port=4000", "listener on port=[PORT]");

@@ -123,6 +123,8 @@ mod tests {
 
         assert_eq!(binaries(&["A"]), of_a);
         assert_eq!(binaries(&["b"]), ["b1_rpc", "b2_method", "b3_message"]);
+        assert_eq!(binaries(&["C"]), ["c1_stack", "c2_nodeinfo", "c3_service", "c4_full"]);
+        assert_eq!(binaries(&["d"]), ["d1_protocols", "d2_multiservice"]);
     }
 
     #[test]

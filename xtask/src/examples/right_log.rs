@@ -18,6 +18,9 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) const ONE: Self = Self { key: 1, remote: "127.0.0.1:38766", inbound: true };
     pub(crate) const TWO: Self = Self { key: 2, remote: "127.0.0.1:30912", inbound: false };
+    pub(crate) const THREE: Self = Self { key: 3, remote: "127.0.0.1:38768", inbound: true };
+    pub(crate) const FOUR: Self = Self { key: 4, remote: "127.0.0.1:38770", inbound: true };
+    pub(crate) const FIVE: Self = Self { key: 5, remote: "127.0.0.1:38772", inbound: true };
 
     pub(crate) fn id(&self) -> String {
         keccak256(&[self.key; 64]).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{AnyReader, AnyWriter, Connection, Failure, Origin, close_writing};
 use crate::{
-    DialStage, DisconnectReason, TapKind,
+    DialStage, Direction, DisconnectReason, TapKind,
     base::{self, AwaitHello, FirstMessageError, Hello},
     reputation::Offence,
     session::{Linger, Running, TapOf},
@@ -34,12 +34,23 @@ pub(super) struct Greeted {
 impl Connection {
     /// Handshake and hellos, within ten seconds in all (L-02).
     pub(super) async fn greet(&self, link: Link) -> Result<Greeted, Failure> {
-        let deadline = Instant::now() + self.shared.config.handshake_timeout;
+        let began = Instant::now();
+        let deadline = began + self.shared.config.handshake_timeout;
         let remote = link.remote.ip();
-        let handshaken = self.handshake(link, deadline.min(Instant::now() + HANDSHAKE)).await?;
-        timeout_at(deadline, self.exchange_hellos(handshaken, remote))
+        let handshake = self.handshake(link, deadline.min(Instant::now() + HANDSHAKE));
+        let handshaken = tokio::select! {
+            biased;
+            () = self.shared.intake.cancelled() => {
+                return Err(Failure::given_up(DialStage::Handshake, "closed by this node"));
+            }
+            handshaken = handshake => handshaken?,
+        };
+        let greeted = timeout_at(deadline, self.exchange_hellos(handshaken, remote))
             .await
-            .unwrap_or_else(|_| Err(timed_out(DialStage::Hello)))
+            .unwrap_or_else(|_| Err(timed_out(DialStage::Hello)))?;
+        let direction = Direction::of_peer(self.inbound());
+        self.shared.config.watch.tell(|observer| observer.handshake(direction, began.elapsed()));
+        Ok(greeted)
     }
 
     async fn handshake(
@@ -55,6 +66,10 @@ impl Connection {
                 Origin::Dialed(task) => {
                     let remote = task.node.public_key();
                     stream::connect(link.reader, link.writer, key, remote, randomness).await
+                }
+                #[cfg(feature = "test-utils")]
+                Origin::Introduced(remote) => {
+                    Ok(crate::test_utils::introduced(*remote, link.reader, link.writer))
                 }
             }
         };
@@ -104,7 +119,12 @@ impl Connection {
         }
         let offered = self.shared.offered();
         push(&mut writer, tap, base::HELLO, self.shared.hello(&offered));
-        let hello = match self.first_message(&mut reader, &mut writer, key, tap).await {
+        let first = tokio::select! {
+            biased;
+            () = self.shared.intake.cancelled() => Err(Refused::quitting()),
+            first = self.first_message(&mut reader, &mut writer, key, tap) => first,
+        };
+        let hello = match first {
             Ok(hello) => hello,
             Err(refused) => {
                 if let Some(reason) = refused.reason_to_send {
@@ -223,6 +243,15 @@ struct Refused {
     failure: Failure,
     reason_to_send: Option<DisconnectReason>,
     answer_is_compressed: bool,
+}
+
+impl Refused {
+    /// The server lets nobody in any more.
+    fn quitting() -> Self {
+        let reason = DisconnectReason::Quitting;
+        let failure = Failure::said(DialStage::Hello, reason);
+        Self { failure, reason_to_send: Some(reason), answer_is_compressed: false }
+    }
 }
 
 impl From<Failure> for Refused {

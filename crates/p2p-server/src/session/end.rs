@@ -10,7 +10,7 @@ use std::io;
 use rlpx::FrameError;
 
 use crate::{
-    Capability, DisconnectReason, ProtocolError, budget::PeerBudget, ping_limit::PingFlood,
+    Capability, DisconnectReason, ProtocolError, Side, budget::PeerBudget, ping_limit::PingFlood,
     reputation::Offence,
 };
 
@@ -98,6 +98,14 @@ impl End {
         match self {
             Self::Remote(reason) => Some(*reason),
             _ => self.reason_to_send(),
+        }
+    }
+
+    /// Who ended it: the other side where it, or the network, is gone.
+    pub(crate) fn by(&self) -> Side {
+        match self {
+            Self::Remote(_) | Self::Eof | Self::Io(_) => Side::Them,
+            _ => Side::Us,
         }
     }
 

@@ -19,9 +19,10 @@ use tokio::time::{Instant, timeout};
 
 use super::{Alive, End, Running, TapOf};
 use crate::{
-    DisconnectReason, Peer, base,
+    Direction, DisconnectReason, MessageSeen, Peer, QueueKind, base,
     budget::PeerBudget,
     channel::Outgoing,
+    observer::Watch,
     queue::{Queue, Refused},
     reputation::Offence,
 };
@@ -39,6 +40,7 @@ pub(crate) struct Inlet {
     pub(crate) tap: Option<TapOf>,
     /// Whether payloads are compressed.
     pub(crate) compressed: bool,
+    pub(crate) watch: Watch,
 }
 
 impl Inlet {
@@ -69,7 +71,16 @@ impl Inlet {
             charge: Some(charge),
         };
         self.peer.counters().message(&running.capability, message.code, true);
+        self.watch.tell(|observer| {
+            let (protocol, code) = (&running.capability, message.code);
+            observer.message(&MessageSeen::new(Direction::Inbound, protocol, code, size));
+        });
         Ok(Some(Inbound { running, queue, message }))
+    }
+
+    /// Something has to wait for room in this queue.
+    pub(crate) fn tell_full(&self, queue: QueueKind) {
+        self.watch.tell(|observer| observer.queue_full(queue));
     }
 
     async fn on_base(&self, frame: Frame) -> Result<(), End> {
@@ -93,7 +104,10 @@ impl Inlet {
                 };
                 // Waits while sixteen answers wait to be written: a peer that pings and does not
                 // read is not read either (M-05). A closed queue means the session ends anyway.
-                let _ = self.base.push(pong, || ()).await;
+                if let Err(Refused::Full(pong)) = self.base.try_push(pong, || ()) {
+                    self.tell_full(QueueKind::Base);
+                    let _ = self.base.push(pong, || ()).await;
+                }
                 Ok(())
             }
             base::PONG => {

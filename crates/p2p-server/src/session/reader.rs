@@ -24,7 +24,7 @@ use super::{
     inlet::{Inbound, Inlet},
 };
 use crate::{
-    DisconnectReason,
+    DisconnectReason, QueueKind,
     budget::{Charge, PeerBudget, Turn},
 };
 
@@ -83,6 +83,7 @@ impl<R: AsyncRead + Unpin> ReaderTask<R> {
         intake.charge.shrink(self.reader.buffered());
         intake.turn = None;
         if let Some(waiting) = message.and_then(Inbound::offer) {
+            self.inlet.tell_full(QueueKind::ProtocolIn);
             // This may take long, and the budget does not know of an empty buffer.
             if self.reader.allocated() > LARGE_BUFFER {
                 self.reader.shrink();

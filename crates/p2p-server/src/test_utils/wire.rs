@@ -19,14 +19,15 @@ use tokio::{
 pub(super) type Delay = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// Bytes on their way from one end to the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Wire(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    // bound: CAPACITY bytes, then the writer waits
+    // bound: `capacity` bytes, then the writer waits
     in_flight: VecDeque<(Instant, Bytes)>,
     bytes: usize,
+    capacity: usize,
     /// When the writer's end of stream arrives.
     ends: Option<Instant>,
     reader_gone: bool,
@@ -37,6 +38,11 @@ struct State {
 }
 
 impl Wire {
+    /// Holds this many bytes.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self(Mutex::new(State { capacity, ..State::default() }))
+    }
+
     /// Both ends get an error from now on.
     pub(super) fn reset(&self) {
         self.change(|state| state.reset = true);
@@ -191,7 +197,7 @@ impl AsyncWrite for WireWriter {
         if state.reader_gone && !state.lost {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = CAPACITY.saturating_sub(state.bytes);
+        let room = state.capacity.saturating_sub(state.bytes);
         if room == 0 {
             state.writer = Some(cx.waker().clone());
             return Poll::Pending;
@@ -228,6 +234,3 @@ impl Drop for WireWriter {
         self.end();
     }
 }
-
-/// What may be on its way in one direction, in bytes: about what a socket buffers.
-const CAPACITY: usize = 256 << 10;

@@ -19,14 +19,15 @@ use std::{
 
 use alloy_rlp::{Encodable as _, Header};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use enode::{NodeId, SecretKey};
+use enode::{NodeId, PublicKey, SecretKey};
 use p2p_server::{
     Capability, DisconnectReason, Link, MsgChannel, Peer, PeerEvent, PeerEvents, Protocol,
-    ProtocolError, Server, Transport as _, protocol_fn, test_utils::Net,
+    ProtocolError, Server, Transport as _, protocol_fn,
+    test_utils::{Net, introduced_keys},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use rlpx::{
-    Message,
+    Message, Role,
     frame::{Egress, Ingress, MAX_SIZE},
     handshake::{Initiator, Randomness, packet_len},
     snappy::{self, Scratch},
@@ -52,9 +53,14 @@ pub const NEIGHBOUR: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 0, 1));
 /// A host of the Internet.
 pub const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(93, 184, 216, 34));
 
+/// A key and its public key.
+pub type KeyPair = (SecretKey, PublicKey);
+
 /// One end of a connection whose handshake is done.
 pub struct Hostile {
     pub key: SecretKey,
+    /// The same; it takes a while to find.
+    pub public: PublicKey,
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
     pub writer: Box<dyn AsyncWrite + Send + Unpin>,
     egress: Egress,
@@ -77,7 +83,19 @@ impl Hostile {
         let (egress, mut ingress) = established.secrets.into_halves();
         ingress.set_max_frame(MAX_SIZE);
         let buffer = BytesMut::new();
-        Ok(Self { key, reader, writer, egress, ingress, buffer, snappy: false })
+        let public = key.public_key();
+        Ok(Self { key, public, reader, writer, egress, ingress, buffer, snappy: false })
+    }
+
+    /// One that needs no handshake: its end of a connection that the server was introduced to.
+    pub fn introduced(net: &Net, from: IpAddr, server: &Server, key: &KeyPair) -> Self {
+        let (key, public) = key.clone();
+        let link = net.introduce(from, server, public).expect("the server listens");
+        let (egress, mut ingress) = introduced_keys(Role::Initiator).into_halves();
+        ingress.set_max_frame(MAX_SIZE);
+        let Link { reader, writer, .. } = link;
+        let buffer = BytesMut::new();
+        Self { key, public, reader, writer, egress, ingress, buffer, snappy: false }
     }
 
     /// Dials under a new key and shakes hands, no more.
@@ -89,20 +107,26 @@ impl Hostile {
     /// The same and hellos too: a peer that offers these, and compresses.
     pub async fn connect(net: &Net, from: IpAddr, server: &Server, offers: &[&str]) -> Self {
         let mut peer = Self::dial(net, from, server).await;
-        peer.greet(offers).await;
-        // The server needs a moment to read our hello, which takes no time in memory.
+        peer.become_peer(server, offers).await;
+        peer
+    }
+
+    /// Exchanges hellos and waits until the server, which is in this process, has read ours.
+    pub async fn become_peer(&mut self, server: &Server, offers: &[&str]) {
+        self.greet(offers).await;
+        let id = self.id();
+        // It needs a moment, which takes no time in memory.
         for _ in 0..100 {
-            if server.peer(peer.id()).is_some() {
+            if server.peer(id).is_some() {
                 break;
             }
             yield_now().await;
         }
-        peer
     }
 
     /// Exchanges hellos over an open connection.
     pub async fn greet(&mut self, offers: &[&str]) {
-        let hello = hello(&self.key, offers);
+        let hello = hello_from(&self.public, offers);
         self.send(HELLO, &hello).await.expect("open");
         let answer = self.next().await.expect("a hello");
         assert_eq!(answer.code, HELLO, "{:02x?}", answer.payload);
@@ -110,7 +134,7 @@ impl Hostile {
     }
 
     pub fn id(&self) -> NodeId {
-        self.key.public_key().node_id()
+        self.public.node_id()
     }
 
     /// The frame of a message, compressed if compression is on.
@@ -219,12 +243,21 @@ pub fn address(server: &Server) -> SocketAddr {
 
 /// What a right peer says first.
 pub fn hello(key: &SecretKey, offers: &[&str]) -> Bytes {
+    hello_from(&key.public_key(), offers)
+}
+
+/// The same where the public key is known.
+pub fn hello_from(key: &PublicKey, offers: &[&str]) -> Bytes {
     let offers: Vec<_> = offers.iter().map(|name| (name.as_bytes().to_vec(), 42)).collect();
-    hello_of(key, b"hostile/v1", &offers)
+    encode_hello(key, b"hostile/v1", &offers)
 }
 
 /// A hello with any name and offers.
 pub fn hello_of(key: &SecretKey, client: &[u8], offers: &[(Vec<u8>, u64)]) -> Bytes {
+    encode_hello(&key.public_key(), client, offers)
+}
+
+fn encode_hello(key: &PublicKey, client: &[u8], offers: &[(Vec<u8>, u64)]) -> Bytes {
     let mut capabilities = Vec::new();
     for (name, version) in offers {
         let mut pair = Vec::new();
@@ -237,7 +270,7 @@ pub fn hello_of(key: &SecretKey, client: &[u8], offers: &[(Vec<u8>, u64)]) -> By
     client.encode(&mut fields);
     fields.extend(list(&capabilities));
     0_u64.encode(&mut fields);
-    key.public_key().to_bytes()[..].encode(&mut fields);
+    key.to_bytes()[..].encode(&mut fields);
     list(&fields).into()
 }
 

@@ -9,7 +9,8 @@ use super::{
     listeners::{Listeners, Offer},
 };
 use crate::{
-    Module, TapEvent, access::MethodFilter, api::Access, tap::Tap, transport::ipc::IpcListener,
+    Module, Observer, TapEvent, access::MethodFilter, api::Access, observer::Watch, tap::Tap,
+    transport::ipc::IpcListener,
 };
 
 /// Puts a [`Server`] together.
@@ -24,6 +25,7 @@ pub struct ServerBuilder {
     ws: Option<WsConfig>,
     auth: Option<AuthConfig>,
     tap: Option<Tap>,
+    watch: Watch,
 }
 
 impl ServerBuilder {
@@ -88,6 +90,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Tells `observer` what happens, for whoever counts. May be called several times: each of them is
+    /// told. Nobody by default, which costs a branch a request.
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.watch.add(observer);
+        self
+    }
+
     /// Binds everything and starts to serve.
     ///
     /// # Errors
@@ -106,6 +115,7 @@ impl ServerBuilder {
             limits: &self.limits,
             subscribed: &subscribed,
             tap: self.tap.as_ref(),
+            watch: &self.watch,
         };
         let (http, ws, auth) = (self.http.as_ref(), self.ws.as_ref(), self.auth.as_ref());
         let listeners = Listeners::bind(&offer, http, ws, auth).await?;

@@ -25,6 +25,7 @@ pub struct HttpConfig {
     pub(super) timeouts: HttpTimeouts,
     pub(super) compression: bool,
     pub(super) routes: Option<Router>,
+    pub(super) routes_only: bool,
 }
 
 impl HttpConfig {
@@ -43,6 +44,7 @@ impl HttpConfig {
             timeouts: HttpTimeouts::default(),
             compression: false,
             routes: None,
+            routes_only: false,
         }
     }
 
@@ -99,6 +101,14 @@ impl HttpConfig {
     /// host. What they do not know gets status 404.
     pub fn routes(mut self, routes: Router) -> Self {
         self.routes = Some(routes);
+        self
+    }
+
+    /// Answers for the [`routes`](Self::routes) alone, and offers no method; off by default.
+    ///
+    /// For a port of their own, where `/` is a route like any other.
+    pub fn routes_only(mut self) -> Self {
+        self.routes_only = true;
         self
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     Module,
     access::{Entrance, Hosts, MethodFilter, Modules, PathPrefix},
     api::{Access, Api},
+    observer::Watch,
     scan::ScanLimits,
     session::SessionLimits,
     tap::Tap,
@@ -54,6 +55,7 @@ pub(super) struct Offer<'a> {
     /// Subscriptions of the whole server.
     pub(super) subscribed: &'a Arc<AtomicUsize>,
     pub(super) tap: Option<&'a Tap>,
+    pub(super) watch: &'a Watch,
 }
 
 impl Listeners {
@@ -125,6 +127,7 @@ impl Offer<'_> {
             scan: scan_body(self.limits),
             layers: Layers::new(&config.cors, config.compression),
             routes: config.routes.clone(),
+            routes_only: config.routes_only,
         });
         let ws_endpoint = ws.map(|config| WsEndpoint {
             api: self.api("ws", &config.modules, &config.methods, Entrance::Open),
@@ -161,6 +164,7 @@ impl Offer<'_> {
                 // Never compressed, and no page of a browser has a token.
                 layers: None,
                 routes: None,
+                routes_only: false,
             }),
             ws: Some(WsEndpoint {
                 api,
@@ -206,6 +210,7 @@ impl Offer<'_> {
     pub(super) fn reached(&self, access: &Access) -> Arc<Api> {
         let mut api = Api::new(self.modules, access, Arc::clone(self.subscribed));
         api.tap = self.tap.cloned();
+        api.watch = self.watch.clone();
         Arc::new(api)
     }
 }

@@ -20,13 +20,14 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use serde_json::value::RawValue;
 
 use super::{
-    CallTimeout, Ran, Shared, UNSUBSCRIBE,
+    CallTimeout, Ran, Shared,
     call::{Call, Finished, Opened},
 };
 use crate::{
     Params, RpcError,
-    api::check_name,
+    api::{UNSUBSCRIBE, check_name},
     message::{self, Message},
+    observer::{Measure, Outcome, RefusedBy},
 };
 
 /// See the module's comment.
@@ -75,6 +76,7 @@ impl Batch {
             }
             Message::Invalid { id } => {
                 let error = RpcError::invalid_request();
+                self.shared.no_request(&error);
                 self.write(|out| message::write_error(out, id.map(RawValue::get), &error));
             }
             Message::Response { .. } => {}
@@ -82,6 +84,11 @@ impl Batch {
     }
 
     fn begin(&mut self, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
+        let measure = Measure::begin(&self.shared, method);
+        Call::measured(measure, self.begin_now(method, params))
+    }
+
+    fn begin_now(&mut self, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
         check_name(method)?;
         if !method.ends_with(UNSUBSCRIBE) {
             return Call::begin(&self.shared, method, params);
@@ -115,11 +122,15 @@ impl Batch {
 
     /// Answers the calls that are left with `error`.
     fn give_up(&mut self, error: &RpcError) {
-        if let Some((Some(id), _)) = self.current.take() {
-            self.write(|out| message::write_error(out, Some(&id), error));
+        if let Some((id, mut call)) = self.current.take() {
+            call.give_up(error.clone());
+            if let Some(id) = id {
+                self.write(|out| message::write_error(out, Some(&id), error));
+            }
         }
         for item in std::mem::take(&mut self.calls) {
-            if let Message::Call { id, .. } = Message::parse(&item) {
+            if let Message::Call { id, method, .. } = Message::parse(&item) {
+                Measure::begin(&self.shared, &method).end(Outcome::of(error));
                 self.write(|out| message::write_error(out, Some(id.get()), error));
             }
         }
@@ -161,7 +172,9 @@ impl Future for Batch {
                 let id = id.take();
                 batch.current = None;
                 batch.finish(id.as_deref(), finished);
-                if batch.is_too_large() {
+                if batch.is_too_large() && batch.calls.len() > 0 {
+                    let watch = &batch.shared.api.watch;
+                    watch.tell(|observer| observer.refused(RefusedBy::BatchResponseBytes));
                     batch.give_up(&RpcError::response_too_large());
                 }
             }

@@ -11,11 +11,12 @@ use std::{
 use futures_util::FutureExt as _;
 use serde_json::value::RawValue;
 
-use super::{SUBSCRIBE, Shared};
+use super::Shared;
 use crate::{
     Context, RpcError,
-    api::{self, Place},
+    api::{self, Place, SUBSCRIBE},
     module::{Reply, Work},
+    observer::{Measure, Outcome, RefusedBy},
     pubsub::Notifications,
 };
 
@@ -24,6 +25,7 @@ pub(super) struct Call {
     work: Work,
     /// Of a call that asks for a subscription: its namespace, its id and its place.
     subscription: Option<Box<Asked>>,
+    measure: Measure,
 }
 
 struct Asked {
@@ -71,7 +73,31 @@ impl Call {
         }
         let context = Context(shared.link.clone());
         let work = contained(method, || shared.api.call(context, method, params))??;
-        Ok(Self { work, subscription: None })
+        Ok(Self { work, subscription: None, measure: Measure::default() })
+    }
+
+    /// The call, if it could be begun, with what measures it.
+    ///
+    /// # Errors
+    ///
+    /// The error, which is the end of what was measured.
+    pub(super) fn measured(
+        mut measure: Measure,
+        begun: Result<Self, RpcError>,
+    ) -> Result<Self, RpcError> {
+        match begun {
+            Ok(call) => Ok(Self { measure, ..call }),
+            Err(error) => {
+                measure.end(Outcome::of(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// It is not waited for any longer.
+    pub(super) fn give_up(&mut self, error: RpcError) -> Finished {
+        self.measure.end(Outcome::of(&error));
+        Finished::Value(Err(error))
     }
 
     fn subscribe(
@@ -93,17 +119,19 @@ impl Call {
             &shared.api.subscribed,
             limits.subscriptions_of_server,
         );
-        let asked = Asked {
-            namespace: namespace.to_owned(),
-            id: (limits.subscription_id)(),
-            place: place.ok_or_else(RpcError::too_many_subscriptions)?,
+        let Some(place) = place else {
+            shared.api.watch.tell(|observer| observer.refused(RefusedBy::Subscriptions));
+            return Err(RpcError::too_many_subscriptions());
         };
-        Ok(Self { work, subscription: Some(Box::new(asked)) })
+        let (namespace, id) = (namespace.to_owned(), (limits.subscription_id)());
+        let asked = Box::new(Asked { namespace, id, place });
+        Ok(Self { work, subscription: Some(asked), measure: Measure::default() })
     }
 
     /// A call with a result that is known already.
     pub(super) fn done(result: Vec<u8>) -> Self {
-        Self { work: api::ready(Ok(result)), subscription: None }
+        let work = api::ready(Ok(result));
+        Self { work, subscription: None, measure: Measure::default() }
     }
 
     fn finish(&mut self, outcome: Result<Reply, RpcError>) -> Finished {
@@ -126,14 +154,19 @@ impl Future for Call {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Finished> {
         let polled = catch_unwind(AssertUnwindSafe(|| self.work.poll_unpin(cx)));
-        match polled {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(outcome)) => Poll::Ready(self.finish(outcome)),
+        let finished = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(outcome)) => self.finish(outcome),
             Err(panic) => {
                 report(&*panic, "a method");
-                Poll::Ready(Finished::Value(Err(RpcError::crashed())))
+                Finished::Value(Err(RpcError::crashed()))
             }
-        }
+        };
+        self.measure.end(match &finished {
+            Finished::Value(Err(error)) => Outcome::of(error),
+            Finished::Value(Ok(_)) | Finished::Opened(_) => Outcome::Ok,
+        });
+        Poll::Ready(finished)
     }
 }
 

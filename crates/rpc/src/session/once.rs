@@ -22,13 +22,15 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use serde_json::value::RawValue;
 
 use super::{
-    CallTimeout, Ran, Shared, UNSUBSCRIBE,
+    CallTimeout, Ran, Shared,
     batch::Batch,
     call::{Call, Finished},
 };
 use crate::{
     Params as _, RpcError,
+    api::UNSUBSCRIBE,
     message::{self, Message},
+    observer::Measure,
 };
 
 /// See the module's comment. Resolves to what is to be sent, if anything is.
@@ -80,7 +82,9 @@ fn start(shared: &Shared, value: &[u8]) -> Work {
         Message::Notification { method, params } => (None, begin(shared, &method, params)),
         Message::Response { .. } => return Work::Done(None),
         Message::Invalid { id } => {
-            return Work::refused(id.map(RawValue::get), &RpcError::invalid_request());
+            let error = RpcError::invalid_request();
+            shared.no_request(&error);
+            return Work::refused(id.map(RawValue::get), &error);
         }
     };
     match (begun, id) {
@@ -93,6 +97,10 @@ fn start(shared: &Shared, value: &[u8]) -> Work {
 }
 
 fn begin(shared: &Shared, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
+    Call::measured(Measure::begin(shared, method), begin_now(shared, method, params))
+}
+
+fn begin_now(shared: &Shared, method: &str, params: Option<&RawValue>) -> Result<Call, RpcError> {
     if method.ends_with(UNSUBSCRIBE) {
         <(String,)>::parse(params)?;
         return Err(RpcError::subscription_not_found());
@@ -102,14 +110,21 @@ fn begin(shared: &Shared, method: &str, params: Option<&RawValue>) -> Result<Cal
 
 fn start_batch(shared: &Shared, value: &Bytes) -> Work {
     match message::split_batch(value, shared.limits.batch_items) {
-        Ok(items) if items.is_empty() => Work::refused(None, &RpcError::empty_batch()),
+        Ok(items) if items.is_empty() => {
+            let error = RpcError::empty_batch();
+            shared.no_request(&error);
+            Work::refused(None, &error)
+        }
         Ok(items) => Work::Batch(Box::new(Batch::new(shared.clone(), items, Default::default()))),
-        Err(id) => Work::written(|out| {
-            out.extend_from_slice(b"[");
-            let id = id.as_deref().map(RawValue::get);
-            message::write_error(out, id, &RpcError::batch_too_large());
-            out.extend_from_slice(b"]");
-        }),
+        Err(id) => {
+            shared.batch_too_large();
+            Work::written(|out| {
+                out.extend_from_slice(b"[");
+                let id = id.as_deref().map(RawValue::get);
+                message::write_error(out, id, &RpcError::batch_too_large());
+                out.extend_from_slice(b"]");
+            })
+        }
     }
 }
 
@@ -167,7 +182,7 @@ impl Running {
                 if timer.poll_unpin(cx).is_pending() {
                     return Poll::Pending;
                 }
-                Finished::Value(Err(RpcError::timed_out()))
+                self.call.give_up(RpcError::timed_out())
             }
         };
         Poll::Ready(self.id.as_deref().map(|id| answer(id, finished)))

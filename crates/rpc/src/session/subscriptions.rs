@@ -21,10 +21,12 @@ use futures_util::{
 };
 
 use super::{
-    OUT_LOW,
+    OUT_LOW, Shared,
     call::{Opened, report},
 };
-use crate::{RpcError, api::Place, message, outbox::Outbox, pubsub::Notifications};
+use crate::{
+    RpcError, api::Place, message, observer::Counted, outbox::Outbox, pubsub::Notifications,
+};
 
 /// See the module's comment.
 #[derive(Default)]
@@ -40,17 +42,18 @@ pub(super) struct Subscriptions {
 
 struct Known {
     handle: AbortHandle,
-    /// Held until the client unsubscribes or, when the stream has ended, somebody else needs it.
-    place: Option<Place>,
+    /// Held until the client unsubscribes or the stream has ended.
+    place: Option<(Place, Counted)>,
 }
 
 impl Subscriptions {
     /// Lets a subscription speak, whose id has been answered.
-    pub(super) fn begin(&mut self, opened: Opened) {
+    pub(super) fn begin(&mut self, opened: Opened, shared: &Shared) {
         let Opened { namespace, id, place, notifications } = opened;
         let (handle, registration) = AbortHandle::new_pair();
         let (namespace, id) = (Arc::from(namespace), Arc::from(id));
-        self.known.insert(Arc::clone(&id), Known { handle, place: Some(place) });
+        let counted = shared.api.watch.subscription(shared.link.caller().transport());
+        self.known.insert(Arc::clone(&id), Known { handle, place: Some((place, counted)) });
         let numbered = Numbered { namespace, id, notifications: Some(notifications) };
         self.streams.push(Abortable::new(numbered, registration));
     }

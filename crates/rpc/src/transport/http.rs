@@ -39,6 +39,7 @@ use crate::{
     HttpTimeouts, StartError,
     access::{Hosts, JwtSecret, Origins, PathPrefix},
     api::Api,
+    observer::Watch,
     scan::ScanLimits,
     session::SessionLimits,
 };
@@ -55,6 +56,14 @@ pub(crate) struct Endpoint {
     pub(crate) connections: usize,
 }
 
+impl Endpoint {
+    /// Who is told what happens here.
+    fn watch(&self) -> Option<&Watch> {
+        let of_http = self.http.as_ref().map(|http| &http.api.watch);
+        of_http.or_else(|| self.ws.as_ref().map(|ws| &ws.api.watch))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct HttpEndpoint {
     pub(crate) api: Arc<Api>,
@@ -65,6 +74,8 @@ pub(crate) struct HttpEndpoint {
     pub(crate) scan: ScanLimits,
     pub(crate) layers: Option<Layers>,
     pub(crate) routes: Option<Router>,
+    /// No call is answered, whatever its path.
+    pub(crate) routes_only: bool,
 }
 
 #[derive(Debug)]

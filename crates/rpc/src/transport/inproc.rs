@@ -20,10 +20,15 @@ pub(crate) fn serve<S>(
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    let counted = api.watch.connection(TransportKind::InProcess);
     let link = Arc::new(Link::new(Caller::new(TransportKind::InProcess, None), true, false));
     let session_limits = Arc::new(super::session_limits(limits));
     let session = Session::new(Arc::clone(&link), api, session_limits, false);
-    stream::run(stream, session, link, ScanLimits::from(limits), stop)
+    let run = stream::run(stream, session, link, ScanLimits::from(limits), stop);
+    async move {
+        let _counted = counted;
+        run.await;
+    }
 }
 
 /// How many bytes the pipe of a client in process holds each way.

@@ -30,7 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::stream;
 use crate::{
-    Caller, Limits, StartError, TransportKind, api::Api, link::Link, scan::ScanLimits,
+    Caller, Limits, RefusedBy, StartError, TransportKind, api::Api, link::Link, scan::ScanLimits,
     session::Session,
 };
 
@@ -96,15 +96,17 @@ impl IpcListener {
             };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                 tracing::warn!(limit = limits.ipc_connections, "too many ipc connections");
+                api.watch.tell(|observer| observer.refused(RefusedBy::IpcConnections));
                 continue;
             };
+            let counted = api.watch.connection(TransportKind::Ipc);
             let link = Arc::new(Link::new(Caller::new(TransportKind::Ipc, None), true, false));
             let (api, session_limits) = (Arc::clone(&api), Arc::clone(&session_limits));
             let session = Session::new(Arc::clone(&link), api, session_limits, false);
             let run = stream::run(socket, session, link, ScanLimits::from(&limits), stop.clone());
             connections.spawn(async move {
                 run.await;
-                drop(place);
+                drop((place, counted));
             });
         }
         // The file goes first: whoever comes now finds nobody rather than silence.

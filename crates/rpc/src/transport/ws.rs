@@ -72,6 +72,7 @@ pub(crate) async fn run<S>(
 {
     let link = Arc::new(Link::new(Caller::new(TransportKind::Ws, remote), true, true));
     let _closed = CloseOnDrop(Arc::clone(&link));
+    let _counted = endpoint.api.watch.connection(TransportKind::Ws);
     let (api, limits) = (Arc::clone(&endpoint.api), Arc::clone(&endpoint.limits));
     let session = Session::new(Arc::clone(&link), api, limits, true);
     let mut socket = Socket::new(socket, read, session, endpoint.scan).await;

@@ -57,7 +57,9 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Shows who has the lock, and that the disk has room for a few bytes more.
 fn write_pid(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
+    if file.metadata()?.len() > 0 {
+        file.set_len(0)?;
+    }
     file.rewind()?;
     writeln!(file, "{}", std::process::id())
 }

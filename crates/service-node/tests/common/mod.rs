@@ -1,5 +1,6 @@
 //! What several tests need.
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::{
     sync::{Arc, Mutex},

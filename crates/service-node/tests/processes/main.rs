@@ -2,6 +2,7 @@
 //!
 //! A process is this test program again, with one of its tests as the program; see `child`.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod child;
 #[path = "../common/mod.rs"]

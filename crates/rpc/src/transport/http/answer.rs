@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{Either, Full};
 
-use crate::{RpcError, access::Hosts, message};
+use crate::{RefusedBy, RpcError, access::Hosts, message};
 
 /// The body of an answer: one of ours, or whatever a route makes.
 pub(super) type AnswerBody = Either<Full<Bytes>, Body>;
@@ -68,6 +68,15 @@ impl Refusal {
             _ => {}
         }
         answer
+    }
+
+    /// The limit because of which it is one, if it is one because of a limit.
+    pub(super) fn limit(&self) -> Option<RefusedBy> {
+        match self {
+            Self::TooLarge { .. } => Some(RefusedBy::BodyBytes),
+            Self::TooManySockets => Some(RefusedBy::WsConnections),
+            _ => None,
+        }
     }
 
     fn status_and_text(&self) -> (StatusCode, Cow<'static, str>) {

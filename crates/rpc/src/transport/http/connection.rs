@@ -24,7 +24,10 @@ use super::{
     places::Place,
     service::{Service, Visit},
 };
-use crate::transport::{self, alarm::Alarm, ws};
+use crate::{
+    TransportKind,
+    transport::{self, alarm::Alarm, ws},
+};
 
 /// Serves what comes over `socket` until it ends, or `stop` is cancelled.
 pub(super) async fn run<S>(
@@ -37,6 +40,7 @@ pub(super) async fn run<S>(
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
+    let counted = endpoint.watch().map(|watch| watch.connection(TransportKind::Http));
     let visit = Arc::new(Visit::new(endpoint, remote, Arc::clone(&activity)));
     let io = TokioIo::new(Watched { socket, activity });
     let mut http = builder().serve_connection(io, Service(Arc::clone(&visit)));
@@ -44,7 +48,7 @@ pub(super) async fn run<S>(
     let parts = http.into_parts();
     let mut socket = parts.io.into_inner().socket;
     if let (Some(websocket), Some(ws)) = (visit.take_upgraded(), &visit.endpoint.ws) {
-        drop(place);
+        drop((place, counted));
         ws::run(socket, parts.read_buf, ws, remote, stop).await;
         drop(websocket);
         return;

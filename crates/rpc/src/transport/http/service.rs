@@ -42,7 +42,7 @@ use super::{
     body::{self, BodyError},
 };
 use crate::{
-    Caller, TransportKind,
+    Caller, RpcError, TransportKind,
     access::Hosts,
     link::Link,
     scan,
@@ -107,6 +107,9 @@ impl Visit {
         match self.serve(request).await {
             Ok(answer) => answer,
             Err(refusal) => {
+                if let (Some(limit), Some(watch)) = (refusal.limit(), self.endpoint.watch()) {
+                    watch.tell(|observer| observer.refused(limit));
+                }
                 self.unread.fetch_or(has_body, Ordering::Relaxed);
                 refusal.answer()
             }
@@ -120,7 +123,7 @@ impl Visit {
             return self.upgrade(ws, &request);
         }
         let Some(http) = &self.endpoint.http else { return Err(Refusal::NotFound) };
-        if http.path.matches(request.uri().path()) {
+        if !http.routes_only && http.path.matches(request.uri().path()) {
             check_host(&http.hosts, &request)?;
             return match &http.layers {
                 None => self.exchange(http, request).await,
@@ -194,6 +197,8 @@ impl Visit {
             Err(_) if body.iter().all(u8::is_ascii_whitespace) => return answer::json(None),
             Err(error) => {
                 tracing::debug!(remote = ?self.remote, %error, "rpc request unreadable");
+                let watch = &http.api.watch;
+                watch.no_request(TransportKind::Http, &RpcError::parse("parse error"));
                 return answer::unreadable("parse error");
             }
         };

@@ -35,6 +35,7 @@ fn endpoint(timeouts: HttpTimeouts) -> Arc<Endpoint> {
             scan: ScanLimits::from(&limits),
             layers: None,
             routes: None,
+            routes_only: false,
         }),
         ws: None,
         token: None,
