@@ -118,7 +118,7 @@ const LOGS: &str = "examples-logs";
 const HELP: &str = "\
 Chapters: A1 server, A2 connect, A3 events, A4 message, A5 reply; B1 rpc, B2 method, B3 message;
   C1 stack, C2 nodeinfo, C3 service, C4 full; D1 protocols, D2 multiservice;
-  wiki_2015, job_market: whole programs
+  wiki_2015, job_market, first_protocol: whole programs
 
 Examples:
   cargo xtask examples              all of them

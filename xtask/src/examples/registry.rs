@@ -12,7 +12,7 @@ pub(crate) fn all() -> Vec<Chapter> {
     chapters.extend(chapter_b::chapters());
     chapters.extend(chapter_c::chapters());
     chapters.extend(chapter_d::chapters());
-    chapters.extend([WIKI_2015, JOB_MARKET]);
+    chapters.extend([WIKI_2015, JOB_MARKET, FIRST_PROTOCOL]);
     chapters
 }
 
@@ -91,6 +91,18 @@ const JOB_MARKET: Chapter = Chapter {
     proves: "work is found, verified, and refused",
     arguments: &["--check", "--transport", "tcp"],
     limit: Duration::from_secs(15),
+    rows: &[],
+    alternatives: &[],
+};
+
+/// What a reader of the book and of the documentation wrote; it asserts its own claim.
+const FIRST_PROTOCOL: Chapter = Chapter {
+    name: "first_protocol",
+    package: "examples",
+    binary: "first_protocol",
+    proves: "two nodes tell each other their names",
+    arguments: &["--check"],
+    limit: Duration::from_secs(10),
     rows: &[],
     alternatives: &[],
 };
