@@ -184,7 +184,8 @@ pub enum ProtocolError {
     /// A message could not be sent.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// The connection ended while the body wanted to read.
+    /// The connection ended while the body wanted to read. A body may return this with `?`: the
+    /// connection is over, and there is nobody left to tell.
     #[error(transparent)]
     Closed(#[from] ChannelClosed),
     /// The peer sent what is none of a typed protocol's messages.

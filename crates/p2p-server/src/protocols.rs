@@ -13,6 +13,9 @@
 //! with "subprotocol error", 0x10. (A code beyond the protocol's length is the base layer's, 0x02.) So
 //! a body reads values that mean something, and nothing else.
 //!
+//! A variant holds one type that can be written as RLP and read back: a struct with the derives of
+//! `alloy-rlp`, as below, or a plain `String` or `u64`.
+//!
 //! A [`TypedChannel`] is a [`MsgChannel`](crate::MsgChannel) with a type: the same body runs over a
 //! connection, over [`TypedChannel::pair`] in a test, and over whatever else carries messages.
 //!

@@ -103,7 +103,8 @@ impl Module {
     }
 
     /// Adds a method of an object, as [`Self::method`] does: the handler gets a clone of the object
-    /// before its arguments. What is not named is not exposed, whatever else the object can do.
+    /// before its arguments. What is not named is not exposed, whatever else the object can do. A closure
+    /// will do as well as a method: `async |counter: Counter, n: u64| …`.
     ///
     /// ```
     /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};

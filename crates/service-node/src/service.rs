@@ -75,7 +75,8 @@ pub trait Service: Sized + Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Ends all work; when this returns, no task of the service is left. Default: nothing to do.
+    /// Ends all work; when this returns, no task of the service is left. Default: nothing to do, which is
+    /// enough for a service whose tasks are bodies of its protocols: these are the server's to end.
     ///
     /// Called once for each service that has started, while its peers are still connected. It has the
     /// node's [stop timeout](crate::NodeBuilder::stop_timeout).

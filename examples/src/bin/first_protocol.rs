@@ -63,7 +63,6 @@ async fn expect(node: &Node, names: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Two nodes meet, and one is renamed. It checks itself, with `--check` or without.
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let check = async {

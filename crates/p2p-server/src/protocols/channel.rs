@@ -125,7 +125,9 @@ impl<M: MessageSet> TypedChannel<M> {
         (spec.over(one), spec.over(two))
     }
 
-    /// Sends a message. As [`MsgSender::send`].
+    /// Sends a message. As [`MsgSender::send`]: it waits while the connection's queue, 256 messages or
+    /// 1 MiB, is full. Two bodies that only send wait for each other then, so a body that has much to
+    /// say reads meanwhile.
     ///
     /// # Errors
     ///
