@@ -35,7 +35,8 @@ fn check_file(path: &str, source: &Source<'_>) -> Vec<Finding> {
             findings.push(Finding::new(path, number, text));
             continue;
         }
-        let in_test = source.is_test(number) || path.ends_with("/tests.rs");
+        let in_test =
+            source.is_test(number) || path.ends_with("/tests.rs") || path.contains("/tests/");
         let of_marked = field_name(&line).is_some_and(|name| marked.contains(name));
         if in_test || of_marked || is_marked(source, number) {
             continue;
@@ -242,6 +243,7 @@ mod tests {
         }
         let elsewhere = Tree::of(&[
             ("crates/a/tests/x.rs", "HashMap::new()"),
+            ("crates/a/src/b/tests/x.rs", "HashMap::new()"),
             ("xtask/src/x.rs", "HashMap::new()"),
         ]);
         assert_eq!(check(&elsewhere), []);
