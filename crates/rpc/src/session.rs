@@ -25,7 +25,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context as TaskContext, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -66,6 +66,8 @@ pub(crate) struct SessionLimits {
     pub(crate) call_timeout: Option<CallTimeout>,
     /// Makes the id of a subscription.
     pub(crate) subscription_id: fn() -> String,
+    /// Tells the time, to whoever counts how long calls take.
+    pub(crate) now: fn() -> Instant,
 }
 
 /// A time limit, and the clock that keeps it.

@@ -7,7 +7,12 @@ pub(crate) mod ipc;
 pub(crate) mod stream;
 pub(crate) mod ws;
 
-use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::BoxFuture;
 use rand::TryRng as _;
@@ -29,6 +34,7 @@ pub(crate) fn session_limits(limits: &crate::Limits) -> SessionLimits {
         subscriptions_of_server: limits.subscriptions,
         call_timeout: limits.call_timeout.map(|after| CallTimeout { after, timer }),
         subscription_id,
+        now,
     }
 }
 
@@ -37,6 +43,11 @@ pub(crate) fn session_limits(limits: &crate::Limits) -> SessionLimits {
 pub(crate) fn client_limits() -> Arc<SessionLimits> {
     let limits = session_limits(&crate::Limits::default());
     Arc::new(SessionLimits { batch_items: MAX_OUTSTANDING, ..limits })
+}
+
+/// Follows tokio's clock, which tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 pub(crate) fn timer(after: Duration) -> BoxFuture<'static, ()> {

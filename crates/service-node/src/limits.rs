@@ -8,7 +8,7 @@ use crate::StartFailure;
 ///
 /// [`StartFailure::Descriptors`] says what to change.
 pub(crate) fn check(max_peers: usize) -> Result<(), StartFailure> {
-    let needed = max_peers as u64 + RESERVED;
+    let needed = (max_peers as u64).saturating_add(RESERVED);
     match open_files() {
         Some(limit) if limit < needed => {
             Err(StartFailure::Descriptors { limit, max_peers, needed })

@@ -106,7 +106,11 @@ impl Node {
         }
         let given_up = cancel.clone().drop_guard();
         let task = tokio::spawn(Arc::clone(&self.0).climb(cancel, abort));
-        let result = task.await.unwrap_or_else(|_| Err(StartFailure::Runtime.into()));
+        let result = task.await.unwrap_or_else(|_| {
+            // The task is gone, and nobody else would say so.
+            self.0.state.send_replace(State::Stopped);
+            Err(StartFailure::Runtime.into())
+        });
         given_up.disarm();
         result
     }
@@ -130,7 +134,10 @@ impl Node {
                 Stopping::Not => return Err(NotStarted.into()),
                 Stopping::Ours(stack, abort) => {
                     let task = tokio::spawn(Arc::clone(&self.0).descend(stack, abort));
-                    let failures = task.await.map_err(|_| StopError::Runtime)?;
+                    let Ok(failures) = task.await else {
+                        self.0.state.send_replace(State::Stopped);
+                        return Err(StopError::Runtime);
+                    };
                     return if failures.is_empty() {
                         Ok(())
                     } else {

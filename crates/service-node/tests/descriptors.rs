@@ -25,6 +25,10 @@ async fn too_few_files_for_the_peers_are_found_at_the_start_n_07() {
         "the process may open 113 files, and 50 peers need 114: raise the limit (`ulimit -n 114`) or \
          lower max_peers"
     );
+    // More than can be counted is too many, and no accident.
+    let endless = node("foo").max_peers(usize::MAX).build().unwrap();
+    let error = endless.start().await.unwrap_err();
+    assert!(matches!(error.cause, StartFailure::Descriptors { needed: u64::MAX, .. }));
     let modest = node("foo").max_peers(49).build().unwrap();
     modest.start().await.unwrap();
     modest.stop().await.unwrap();

@@ -4,11 +4,17 @@
 
 mod common;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use p2p_server::PeerEvent;
-use service_node::{Node, NotStarted, ServiceLookupError, StartFailure, StopError};
-use tokio::sync::Notify;
+use enode::Enode;
+use p2p_server::{PeerEvent, Server};
+use service_node::{
+    BoxError, Node, NotStarted, Service, ServiceLookupError, StartFailure, StopError,
+};
+use tokio::sync::{Notify, watch::Sender};
 
 use self::common::{Diary, Fails, Noting, node, within};
 
@@ -191,6 +197,104 @@ async fn a_node_without_handles_is_shut_down() {
 
     let dropped = within(events.next()).await.unwrap();
     assert!(matches!(dropped, PeerEvent::Dropped { .. }), "{dropped:?}");
+    other.stop().await.unwrap();
+}
+
+/// Tells the node's address, and starts when it may.
+struct Gate {
+    address: Sender<Option<Enode>>,
+    open: Arc<Notify>,
+}
+
+impl Service for Gate {
+    async fn start(self: &Arc<Self>, server: Server) -> Result<(), BoxError> {
+        self.address.send_replace(Some(server.enode()));
+        self.open.notified().await;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_let_in_before_every_service_has_started() {
+    let (address, open) = (Sender::new(None), Arc::new(Notify::new()));
+    let gate = (address.clone(), Arc::clone(&open));
+    let slow = node("foo")
+        .service(move |_| Gate { address: gate.0.clone(), open: Arc::clone(&gate.1) })
+        .build()
+        .unwrap();
+    let (other, third) = (node("bar").build().unwrap(), node("baz").build().unwrap());
+    other.start().await.unwrap();
+    third.start().await.unwrap();
+    let server = other.server().unwrap();
+    let mut events = server.events();
+    let starting = tokio::spawn({
+        let slow = slow.clone();
+        async move { slow.start().await }
+    });
+    let mut told = address.subscribe();
+    let addr = within(told.wait_for(Option::is_some)).await.unwrap().clone().unwrap();
+    let id = addr.id();
+
+    server.add_peer(addr).unwrap();
+    within(async {
+        while !server.dial_status(id).is_some_and(|status| status.dialing) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // A connection that begins later and is up shows that there was time for the first.
+    server.add_peer(third.server().unwrap().enode()).unwrap();
+    let first = within(events.next()).await.unwrap();
+    assert_eq!(first.peer(), Some(third.server().unwrap().id()));
+    assert!(server.peer(id).is_none());
+
+    open.notify_one();
+
+    assert_eq!(within(events.next()).await.unwrap().peer(), Some(id));
+    within(starting).await.unwrap().unwrap();
+    for node in [slow, other, third] {
+        node.stop().await.unwrap();
+    }
+}
+
+/// Counts the peers there are when it is stopped.
+#[derive(Default)]
+struct Counting {
+    server: OnceLock<Server>,
+    peers: Arc<OnceLock<usize>>,
+}
+
+impl Service for Counting {
+    async fn start(self: &Arc<Self>, server: Server) -> Result<(), BoxError> {
+        self.server.set(server).map_err(|_| "started twice".into())
+    }
+
+    async fn stop(self: &Arc<Self>) -> Result<(), BoxError> {
+        let peers = self.server.get().map_or(0, Server::peer_count);
+        self.peers.set(peers).map_err(|_| "stopped twice".into())
+    }
+}
+
+#[tokio::test]
+async fn a_service_stops_while_its_peers_are_still_there() {
+    let peers = Arc::new(OnceLock::new());
+    let counted = Arc::clone(&peers);
+    let node = node("foo")
+        .service(move |_| Counting { peers: Arc::clone(&counted), ..Counting::default() })
+        .build()
+        .unwrap();
+    let other = common::node("bar").build().unwrap();
+    node.start().await.unwrap();
+    other.start().await.unwrap();
+    let server = node.server().unwrap();
+    let mut events = server.events();
+    server.add_peer(other.server().unwrap().enode()).unwrap();
+    within(events.next()).await.unwrap();
+
+    node.stop().await.unwrap();
+
+    assert_eq!(peers.get(), Some(&1));
+    assert_eq!(server.peer_count(), 0);
     other.stop().await.unwrap();
 }
 

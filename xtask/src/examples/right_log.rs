@@ -85,6 +85,22 @@ pub(crate) fn failing(name: &str, lines: &[Value]) -> Vec<&'static str> {
     failing.map(|row| row.name).collect()
 }
 
+/// A right log of each chapter passes every row.
+pub(crate) fn all_pass(right_logs: &[(&str, Vec<Value>)]) {
+    for (name, lines) in right_logs {
+        assert_eq!(failing(name, lines), Vec::<&str>::new(), "{name}");
+    }
+}
+
+/// On a log without the lines it speaks of every row fails.
+pub(crate) fn nothing_passes_on_nothing(right_logs: &[(&str, Vec<Value>)]) {
+    let nothing = [said(json!({"message": "x"}))];
+    for (name, _) in right_logs {
+        let rows: Vec<_> = find(name).rows.iter().map(|row| row.name).collect();
+        assert_eq!(failing(name, &nothing), rows, "{name}");
+    }
+}
+
 pub(crate) fn must_fail(chapter: &str, row: &str, mut lines: Vec<Value>, change: Change) {
     let before = lines.clone();
     change(&mut lines);

@@ -1,8 +1,9 @@
 //! What is measured while it lasts, and told when it ends, however it ends.
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::time::Instant;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Outcome, RequestSeen, Watch};
 use crate::{RpcError, TransportKind, session::Shared};
@@ -19,6 +20,8 @@ struct Running {
     transport: TransportKind,
     method: Option<Arc<str>>,
     began: Instant,
+    /// The session's clock: its logic has none of its own.
+    now: fn() -> Instant,
 }
 
 impl Measure {
@@ -30,7 +33,8 @@ impl Measure {
                 watch: watch.clone(),
                 transport: shared.link.caller().transport(),
                 method: shared.api.name_of(method),
-                began: Instant::now(),
+                began: (shared.limits.now)(),
+                now: shared.limits.now,
             })
         }))
     }
@@ -38,12 +42,13 @@ impl Measure {
     /// It has ended. Only the first end counts.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         if let Some(running) = self.0.take() {
+            let took = (running.now)().saturating_duration_since(running.began);
             running.watch.tell(|observer| {
                 observer.request(&RequestSeen {
                     transport: running.transport,
                     method: running.method.as_deref(),
                     outcome,
-                    took: running.began.elapsed(),
+                    took,
                 });
             });
         }
